@@ -1,0 +1,155 @@
+"""LearningRateBounds: an interval of learning rates that knows how it was found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras_tuner
+    import optuna
+
+STATUSES = (
+    "ok",
+    "no_descent",
+    "no_divergence",
+    "diverged_at_start",
+    "non_finite",
+    "too_noisy",
+    "too_few_points",
+)
+_PAIRS = ("declared", "low_interval", "high_interval")
+
+
+def check_range(low: float, high: float, name: str) -> tuple[float, float]:
+    """Return `(low, high)` as floats once `0 < low <= high < inf` holds.
+
+    Args:
+        low: Lower end, included.
+        high: Upper end, included.
+        name: The argument that the error names, for example `"declared"`.
+
+    Raises:
+        ValueError: `0 < low <= high < inf` does not hold.
+    """
+    low, high = float(low), float(high)
+    if not 0 < low <= high < math.inf:
+        raise ValueError(
+            f"`{name}` must hold 0 < low <= high < inf for a log-scaled rate, "
+            f"but got low={low:g}, high={high:g}; pass e.g. (1e-5, 1.0)."
+        )
+    return low, high
+
+
+@dataclass(frozen=True)
+class LearningRateBounds:
+    """The learning rates worth searching, the one to try first, and the reason for both.
+
+    `0 < low <= suggestion <= high < inf` is checked when it is built. Where the range test could
+    not decide, `low` and `high` are the declared range and `status` and `reason` say why.
+
+    Args:
+        low: Lowest rate worth searching, included.
+        high: Highest rate worth searching, included.
+        suggestion: The rate to try first.
+        status: One of `"ok"`, `"no_descent"`, `"no_divergence"`, `"diverged_at_start"`,
+            `"non_finite"`, `"too_noisy"`, `"too_few_points"`.
+        reason: How the bounds were found, or why they could not be, in a sentence.
+        declared: The range `(low, high)` that the user allowed; the bounds lie inside it.
+        low_interval: 95 % interval of the lower end over seeds, in rates.
+        high_interval: 95 % interval of the upper end over seeds, in rates.
+        seeds: How many seeds the test averaged.
+
+    Raises:
+        ValueError: A rule above does not hold; the message gives the rule, the value, the cure.
+
+    Example:
+        >>> bounds = LearningRateBounds(1e-4, 1e-2, 1e-3, "ok", "by hand")
+        >>> round(bounds.decades, 6)
+        2.0
+        >>> LearningRateBounds.from_dict(bounds.to_dict()) == bounds
+        True
+    """
+
+    low: float
+    high: float
+    suggestion: float
+    status: str
+    reason: str
+    declared: tuple[float, float] | None = None
+    low_interval: tuple[float, float] | None = None
+    high_interval: tuple[float, float] | None = None
+    seeds: int | None = None
+
+    def __post_init__(self) -> None:
+        low, high = check_range(self.low, self.high, "bounds")
+        suggestion = float(self.suggestion)
+        if not low <= suggestion <= high:
+            raise ValueError(
+                f"`suggestion` must lie in [low, high] = [{low:g}, {high:g}], "
+                f"but got {suggestion:g}; pass e.g. {math.sqrt(low * high):.3g}."
+            )
+        if self.status not in STATUSES:
+            raise ValueError(
+                f"`status` must be one of {', '.join(STATUSES)}, but got {self.status!r}."
+            )
+        for name, value in (("low", low), ("high", high), ("suggestion", suggestion)):
+            object.__setattr__(self, name, value)
+        for name in _PAIRS:
+            pair = getattr(self, name)
+            if pair is not None:
+                if len(pair) != 2:
+                    raise ValueError(f"`{name}` must be a pair (low, high), but got {pair!r}.")
+                object.__setattr__(self, name, check_range(pair[0], pair[1], name))
+        if self.declared is not None and not (self.declared[0] <= low and high <= self.declared[1]):
+            raise ValueError(
+                f"The bounds must lie inside `declared` = [{self.declared[0]:g}, "
+                f"{self.declared[1]:g}], but got [{low:g}, {high:g}]; clip them or widen `declared`."
+            )
+
+    @property
+    def decades(self) -> float:
+        """Width of the bounds, `log10(high / low)`, 0 or more."""
+        return math.log10(self.high / self.low)
+
+    @property
+    def decided(self) -> bool:
+        """Whether the range test found the bounds, rather than keeping the declared range."""
+        return self.status == "ok"
+
+    def suggest(self, trial: optuna.trial.BaseTrial, name: str = "learning_rate") -> float:
+        """Let an Optuna trial pick a rate inside the bounds, uniformly in its logarithm."""
+        return trial.suggest_float(name, self.low, self.high, log=True)
+
+    def hyperparameters(self, name: str = "learning_rate") -> keras_tuner.HyperParameters:
+        """Return KerasTuner hyperparameters that hold one log-sampled `Float` over the bounds."""
+        import keras_tuner
+
+        hyperparameters = keras_tuner.HyperParameters()
+        hyperparameters.Float(name, self.low, self.high, sampling="log", default=self.suggestion)
+        return hyperparameters
+
+    def to_dict(self) -> dict[str, float | int | str | None]:
+        """Return plain floats and strings; a pair `name` becomes `name_low` and `name_high`."""
+        plain: dict[str, float | int | str | None] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in _PAIRS:
+                plain[f"{field.name}_low"], plain[f"{field.name}_high"] = value or (None, None)
+            else:
+                plain[field.name] = value
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> LearningRateBounds:
+        """Return the bounds that `to_dict` wrote; unknown keys are ignored."""
+        arguments: dict[str, Any] = {}
+        for field in fields(cls):
+            if field.name in _PAIRS:
+                pair = (plain.get(f"{field.name}_low"), plain.get(f"{field.name}_high"))
+                arguments[field.name] = None if None in pair else pair
+            elif field.name in plain:
+                arguments[field.name] = plain[field.name]
+        return cls(**arguments)

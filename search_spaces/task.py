@@ -1,0 +1,217 @@
+"""TuningTask: a model builder with its training, validation and test data."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Data = Any  # (x, y), (x, y, sample_weight) of arrays, or a tf.data.Dataset
+
+
+def is_dataset(data: object) -> bool:
+    """Whether `data` is a `tf.data.Dataset` (known by its protocol, without TensorFlow)."""
+    return hasattr(data, "element_spec") and hasattr(data, "cardinality")
+
+
+def map_arrays(function: Callable[[np.ndarray], Any], arrays: Any) -> Any:
+    """Apply `function` to every array of a nest of dicts, lists and tuples, keeping its shape."""
+    if isinstance(arrays, Mapping):
+        return {key: map_arrays(function, value) for key, value in arrays.items()}
+    if isinstance(arrays, (list, tuple)):
+        return type(arrays)(map_arrays(function, value) for value in arrays)
+    return function(arrays)
+
+
+def list_arrays(arrays: Any) -> list[np.ndarray]:
+    """Return the arrays of a nest of dicts, lists and tuples, in order."""
+    found: list[np.ndarray] = []
+    map_arrays(found.append, arrays)
+    return found
+
+
+def count_rows(data: Data) -> int:
+    """Return the number of rows of an `(x, y)` or `(x, y, sample_weight)` of arrays."""
+    return len(list_arrays(data)[0])
+
+
+@dataclass(frozen=True, eq=False)
+class TuningTask:
+    """What is tuned: a model builder with its data.
+
+    Args:
+        name: A short name, used in run folders and reports.
+        build_model: Takes nothing, returns a compiled `keras.Model`. The library sets the rate on
+            its optimizer. A `LearningRateSchedule` compiled into it is kept in shape.
+        train: `(x, y)` or `(x, y, sample_weight)` of arrays with one row an example; `x` and `y`
+            may be dicts or lists of arrays. A `tf.data.Dataset` (batched) is streamed through
+            `model.fit`, its order unseeded.
+        validation: The same, for choosing the epoch and the rate.
+        test: The same, used once, for the final comparison; None where there is none.
+        batch_size: Rows to a training step, 1 or more.
+        class_weight: Class number to weight of its examples in training, as in `model.fit`.
+        baseline_learning_rate: The rate to beat, above 0; None means what the model was compiled
+            with: its rate, or its schedule untouched.
+        resplit: `resplit(seed) -> (train, validation)`, another split with its preprocessing
+            fitted inside. Without it the pairs of a comparison differ in weights and order only.
+        materialise: Read datasets of finite cardinality into arrays once, so that they train as
+            lanes; warns that their `map` functions are frozen.
+        facts: What the report should say of the data: plain strings and numbers.
+
+    Raises:
+        ValueError: An argument breaks its rule; the message names it.
+
+    Example:
+        >>> import numpy as np
+        >>> task = TuningTask("toy", lambda: None, (np.zeros((8, 2)), np.zeros(8)),
+        ...                   (np.zeros((4, 2)), np.zeros(4)), batch_size=4)
+        >>> task.batch_size
+        4
+    """
+
+    name: str
+    build_model: Callable[[], Any]
+    train: Data
+    validation: Data
+    test: Data | None = None
+    batch_size: int = 32
+    class_weight: Mapping[int, float] | None = None
+    baseline_learning_rate: float | None = None
+    resplit: Callable[[int], tuple[Data, Data]] | None = None
+    materialise: bool = False
+    facts: Mapping[str, str | int | float] | None = None
+
+    def __init__(
+        self,
+        name: str,
+        build_model: Callable[[], Any],
+        train: Data,
+        validation: Data,
+        test: Data | None = None,
+        *,
+        batch_size: int = 32,
+        class_weight: Mapping[int, float] | None = None,
+        baseline_learning_rate: float | None = None,
+        resplit: Callable[[int], tuple[Data, Data]] | None = None,
+        materialise: bool = False,
+        facts: Mapping[str, str | int | float] | None = None,
+    ) -> None:
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"`name` must be a non-empty string, but got {name!r}.")
+        for argument, value in (("build_model", build_model), ("resplit", resplit)):
+            if not callable(value) and not (argument == "resplit" and value is None):
+                raise ValueError(
+                    f"`{argument}` must be a function, but got {type(value).__name__}; "
+                    "pass the function itself, not what it returns."
+                )
+        if isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1:
+            raise ValueError(
+                f"`batch_size` must be a whole number of 1 or more, but got {batch_size!r}."
+            )
+        rate = baseline_learning_rate
+        if rate is not None and not 0 < rate < math.inf:
+            raise ValueError(
+                f"`baseline_learning_rate` must be positive and finite, but got {rate!r}."
+            )
+        values = {
+            "name": name,
+            "build_model": build_model,
+            "train": check_data(train, "train", materialise=materialise),
+            "validation": check_data(validation, "validation", materialise=materialise),
+            "test": None if test is None else check_data(test, "test", materialise=materialise),
+            "batch_size": int(batch_size),
+            "class_weight": dict(class_weight) if class_weight else None,
+            "baseline_learning_rate": None if rate is None else float(rate),
+            "resplit": resplit,
+            "materialise": bool(materialise),
+            "facts": dict(facts) if facts else None,
+        }
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the training or validation data are a dataset, so that lanes cannot be used."""
+        return is_dataset(self.train) or is_dataset(self.validation)
+
+    def split(self, seed: int | None) -> tuple[Data, Data]:
+        """Return `(train, validation)`: of `resplit(seed)`, or the task's own for None."""
+        if seed is None or self.resplit is None:
+            return self.train, self.validation
+        train, validation = self.resplit(seed)
+        return check_data(train, "resplit(seed)[0]"), check_data(validation, "resplit(seed)[1]")
+
+
+def with_data(task: TuningTask, **changes: Any) -> TuningTask:
+    """Return the task with some of its arguments replaced."""
+    arguments = {name: getattr(task, name) for name in TuningTask.__dataclass_fields__}
+    return TuningTask(**{**arguments, **changes})
+
+
+def check_data(data: Data, name: str, *, materialise: bool = False) -> Data:
+    """Return `data` as a dataset, or as a tuple of NumPy arrays with equal numbers of rows.
+
+    Args:
+        data: What the user passed.
+        name: The argument that an error names.
+        materialise: Read a dataset of finite cardinality into arrays.
+
+    Raises:
+        ValueError: It is neither; or rows differ, or there are none.
+    """
+    if is_dataset(data):
+        return _read_dataset(data, name) if materialise else data
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        raise ValueError(
+            f"`{name}` must be (x, y), (x, y, sample_weight) or a tf.data.Dataset, "
+            f"but got {type(data).__name__}; pass e.g. (x_train, y_train)."
+        )
+    data = tuple(data)[: 2 if data[-1] is None else 3]
+    arrays = tuple(map_arrays(np.asarray, part) for part in data)
+    rows = [array.shape[0] if array.ndim else -1 for array in list_arrays(arrays)]
+    if len(set(rows)) != 1 or rows[0] < 1:
+        raise ValueError(
+            f"`{name}` must hold arrays with the same number of rows, 1 or more, but got {rows}."
+        )
+    return arrays
+
+
+def _read_dataset(dataset: Any, name: str) -> Data:
+    cardinality = int(dataset.cardinality())
+    if cardinality < 0:  # -1 infinite, -2 unknown
+        kind = "infinite" if cardinality == -1 else "unknown"
+        raise ValueError(
+            f"`{name}` must be a dataset of finite cardinality for materialise=True, but its "
+            f"cardinality is {kind}; use `.take(n)` or `assert_cardinality`, or leave it streaming."
+        )
+    warnings.warn(
+        f"`{name}` is read into arrays once: random `map` functions of the dataset are frozen.",
+        stacklevel=4,
+    )
+    batches = list(dataset.as_numpy_iterator())
+    columns = []
+    for parts in zip(*batches, strict=True):
+        flat = [list_arrays(part) for part in parts]
+        joined = iter([np.concatenate(column) for column in zip(*flat, strict=True)])
+        columns.append(map_arrays(lambda _, joined=joined: next(joined), parts[0]))
+    return check_data(tuple(columns), name)
+
+
+def data_hash(data: Data) -> str:
+    """Return the first 12 hexadecimal digits of the SHA-256 of all arrays, "" for a dataset."""
+    if is_dataset(data):
+        return ""
+    digest = hashlib.sha256()
+    for array in list_arrays(data):
+        digest.update(str((array.dtype.str, array.shape)).encode())
+        digest.update(
+            np.ascontiguousarray(array).tobytes()
+            if array.dtype != object
+            else repr(array.tolist()).encode()
+        )
+    return digest.hexdigest()[:12]

@@ -1,0 +1,119 @@
+"""Curve, bounds, facts, trials and comparison onto an Optuna study, and back: plain attributes.
+
+What a study carries, as user attributes that any storage keeps (plain numbers, strings, lists):
+
+| attribute    | holds                                                                          |
+|--------------|--------------------------------------------------------------------------------|
+| `bounds`     | parameter name -> `LearningRateBounds.to_dict()`                                 |
+| `curve`      | parameter name -> `LossCurve.to_dict()`, 6 significant digits                    |
+| `comparison` | `Comparison.to_dict()`                                                           |
+| `facts`      | what was run: task, data, model, versions, machine, settings, cost (flat dict)   |
+
+A trial carries `role` ("search", "suggestion", "baseline"), `seed`, `diverged`, `epochs`,
+`best_epoch` (0-based), `seconds`, `how`, and `curves` (name -> values by epoch).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from search_spaces.learning_rate import LearningRateBounds
+
+if TYPE_CHECKING:
+    import optuna
+
+    from tuners.comparison import Comparison
+    from tuners.loss_curve import LossCurve
+
+
+def plain(value: Any, digits: int = 6) -> Any:
+    """Return `value` as JSON can hold it: floats rounded to `digits` significant, arrays as lists.
+
+    NaN and infinities become None, since strict JSON has no word for them.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, digits) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist(), digits)
+    if isinstance(value, (list, tuple)):
+        return [plain(item, digits) for item in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+    return value
+
+
+def record(
+    study: optuna.Study,
+    *,
+    curve: LossCurve | None = None,
+    bounds: LearningRateBounds | None = None,
+    comparison: Comparison | None = None,
+    name: str = "learning_rate",
+) -> None:
+    """Write a curve, bounds or a comparison onto a study; what is None is left as it is.
+
+    Args:
+        study: Any Optuna study, in any storage.
+        curve: The range test's curve of parameter `name`.
+        bounds: The bounds of parameter `name`.
+        comparison: The comparison of the chosen rate with the baseline.
+        name: The parameter that curve and bounds belong to.
+
+    Example:
+        >>> import optuna
+        >>> from search_spaces import LearningRateBounds
+        >>> study = optuna.create_study()
+        >>> record(study, bounds=LearningRateBounds(1e-4, 1e-2, 1e-3, "ok", "by hand"))
+        >>> recorded_bounds(study)["learning_rate"].high
+        0.01
+    """
+    if curve is not None:
+        _merge(study, "curve", {name: plain(curve.to_dict())})
+    if bounds is not None:
+        _merge(study, "bounds", {name: bounds.to_dict()})
+    if comparison is not None:
+        study.set_user_attr("comparison", plain(comparison.to_dict(), 12))
+
+
+def record_facts(study: optuna.Study, **facts: Any) -> None:
+    """Add plain facts (numbers, strings, lists) to those that the study carries."""
+    _merge(study, "facts", plain(facts, 12))
+
+
+def recorded_bounds(study: optuna.Study) -> dict[str, LearningRateBounds]:
+    """Return the bounds on a study by parameter name, {} where there are none."""
+    stored = study.user_attrs.get("bounds", {})
+    return {name: LearningRateBounds.from_dict(entry) for name, entry in stored.items()}
+
+
+def recorded_curves(study: optuna.Study) -> dict[str, LossCurve]:
+    """Return the curves on a study by parameter name, {} where there are none."""
+    from tuners.loss_curve import LossCurve
+
+    stored = study.user_attrs.get("curve", {})
+    return {name: LossCurve.from_dict(entry) for name, entry in stored.items()}
+
+
+def recorded_comparison(study: optuna.Study) -> Comparison | None:
+    """Return the comparison on a study, None where there is none."""
+    from tuners.comparison import Comparison
+
+    stored = study.user_attrs.get("comparison")
+    return None if stored is None else Comparison.from_dict(stored)
+
+
+def recorded_facts(study: optuna.Study) -> dict[str, Any]:
+    """Return the facts on a study, {} where there are none."""
+    return dict(study.user_attrs.get("facts", {}))
+
+
+def _merge(study: optuna.Study, key: str, entries: Mapping[str, Any]) -> None:
+    study.set_user_attr(key, {**study.user_attrs.get(key, {}), **entries})
