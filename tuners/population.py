@@ -1,0 +1,505 @@
+"""Lanes stacked in one XLA program: K models, each with its own rate, seed and batches.
+
+Weights are stacked along a first axis and kept flat, (K, n) for a weight of n elements, so that
+a schedule that returns (K, 1) gives every lane its own rate through the optimizer's public
+`apply`. Gradients are taken inside `tf.vectorized_map`; layers that have no vectorized form run
+lane after lane with `tf.map_fn` inside the same program. One program holds whole epochs.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from search_spaces.task import TuningTask, map_arrays
+from tuners.lanes import (
+    Rows,
+    built_model,
+    first_rows,
+    initial_variables,
+    leaf_optimizers,
+    model_variables,
+)
+
+MIXING = ("lamb", "adafactor", "muon", "schedulefreeadamw")  # they mix elements of a weight
+SEGMENT = 256  # steps in one call of the program, at most
+EVALUATION_ROWS = 256  # rows to a batch in evaluation, where the loss is a plain mean
+
+
+class CannotStack(Exception):
+    """This model cannot run as lanes of one program; the message says why."""
+
+
+class _LaneRates(keras.optimizers.schedules.LearningRateSchedule):
+    """Hands the optimizer the (K, 1) rates of the step being traced."""
+
+    def __init__(self) -> None:
+        self.rates: Any = None
+
+    def __call__(self, step: Any) -> Any:
+        return self.rates
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+def refuse_if_unstackable(model: Any, task: TuningTask) -> None:
+    """Raise CannotStack for what is known, before trying, not to run as lanes.
+
+    Raises:
+        CannotStack: With the reason, for the record and the report.
+    """
+    optimizer = model.optimizer
+    leaves = leaf_optimizers(optimizer)
+    for method in ("train_step", "test_step", "fit", "make_train_function"):
+        if getattr(type(model), method) is not getattr(keras.Model, method):
+            raise CannotStack(f"the model has its own `{method}`")
+    if hasattr(optimizer, "inner_optimizer"):
+        raise CannotStack("the optimizer scales its loss (mixed precision)")
+    if len(leaves) != 1 or leaves[0] is not optimizer:
+        raise CannotStack("the model has several optimizers")
+    name = type(optimizer).__name__
+    if name.lower() in MIXING:
+        raise CannotStack(f"{name} mixes the elements of a weight")
+    for clip in ("clipnorm", "global_clipnorm"):
+        if getattr(optimizer, clip, None):
+            raise CannotStack(f"`{clip}` mixes the elements of a weight")
+    if getattr(optimizer, "_exclude_from_weight_decay", None):
+        raise CannotStack("some weights are excluded from weight decay by object")
+    if any(variable.constraint is not None for variable in model.trainable_variables):
+        raise CannotStack("a weight has a constraint")
+    if model.run_eagerly:
+        raise CannotStack("the model is compiled with run_eagerly=True")
+    if tf.distribute.has_strategy():
+        raise CannotStack("a tf.distribute strategy is active")
+    if task.streams:
+        raise CannotStack("the data are a tf.data.Dataset, which streams through model.fit")
+    if not model.trainable_variables:
+        raise CannotStack("the model has no trainable weights")
+
+
+class LaneProgram:
+    """K lanes of one model, compiled once: load lanes, train steps, evaluate, read weights.
+
+    Args:
+        task: The task whose model is stacked.
+        lanes: K, the number of lanes, 1 or more.
+        vectorized: Whether layers run vectorized over lanes, or lane after lane.
+        shared_rows: Whether all lanes train on the same rows; else each brings its own.
+
+    Raises:
+        CannotStack: The optimizer cannot be made anew with a rate for each lane.
+    """
+
+    def __init__(
+        self, task: TuningTask, lanes: int, *, vectorized: bool, shared_rows: bool
+    ) -> None:
+        self.lanes, self.vectorized, self.shared_rows = lanes, vectorized, shared_rows
+        self.model = model = built_model(task, 0)
+        self._build_metrics(task)
+        self.rates = _LaneRates()
+        self.optimizer = _optimizer_with(model.optimizer, self.rates)
+        self._shapes = [tuple(variable.shape) for variable in model.trainable_variables]
+        self.weights = [
+            keras.Variable(
+                np.zeros((lanes, int(np.prod(shape, dtype=int))), variable.dtype),
+                trainable=True,
+                name=re.sub("[^A-Za-z0-9_]", "_", variable.name),
+            )
+            for variable, shape in zip(model.trainable_variables, self._shapes, strict=True)
+        ]
+        self.optimizer.build(self.weights)
+        self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
+        self.state = [self._stacked(variable) for variable in model.non_trainable_variables]
+        self.metric_state = [self._stacked(variable) for variable in model.metrics_variables]
+        self._metric_start = [variable.numpy() for variable in self.metric_state]
+        self.alive = tf.Variable(tf.ones((lanes,), tf.bool))
+        self.segment_rows: int | None = None
+        loss = getattr(model, "loss", None)
+        self._plain_mean = isinstance(loss, str)
+        self.traces = 0
+        self._segment = tf.function(self._run_segment, jit_compile=True)
+        self._evaluate = tf.function(self._run_evaluation, jit_compile=True)
+        self._predict = tf.function(self._run_prediction, jit_compile=True)
+        self._results = tf.function(self._metric_results, jit_compile=True)
+
+    def _build_metrics(self, task: TuningTask) -> None:
+        from tuners.lanes import rows_of
+
+        parts = rows_of(task.train).parts()
+        two = {name: map_arrays(tf.constant, first_rows(part, 2)) for name, part in parts.items()}
+        weight = two.get("sample_weight")
+        y_pred = self.model(two["x"])
+        self.model.compute_loss(two["x"], two["y"], y_pred, weight)
+        self.model.compute_metrics(two["x"], two["y"], y_pred, weight)
+        self.model.reset_metrics()
+
+    def _stacked(self, variable: Any) -> tf.Variable:
+        return tf.Variable(np.stack([variable.numpy()] * self.lanes))
+
+    # -- loading and reading lanes ------------------------------------------------------------
+
+    def load(self, lanes: list[list[np.ndarray]]) -> None:
+        """Set each lane's variables (in the order of `model_variables`), fresh slots, metrics."""
+        columns = [np.stack(column) for column in zip(*lanes, strict=True)]
+        split = len(self.weights)
+        for variable, column in zip(self.weights, columns[:split], strict=True):
+            variable.assign(column.reshape(self.lanes, -1))
+        for state, column in zip(self.state, columns[split:], strict=True):
+            state.assign(column)
+        for variable, start in zip(self.optimizer.variables, self._optimizer_start, strict=True):
+            variable.assign(start)
+        self.alive.assign(tf.ones((self.lanes,), tf.bool))
+        self.reset_metrics()
+
+    def read(self) -> list[np.ndarray]:
+        """Return all variables stacked, (K, ...) each, in the order of `model_variables`."""
+        shaped = [
+            weight.numpy().reshape(self.lanes, *shape)
+            for weight, shape in zip(self.weights, self._shapes, strict=True)
+        ]
+        return shaped + [state.numpy() for state in self.state]
+
+    def snapshot(self) -> list[np.ndarray]:
+        """Return everything that a lane carries from step to step, to `restore` it later."""
+        return [variable.numpy() for variable in self._carried()]
+
+    def restore(self, values: list[np.ndarray]) -> None:
+        """Put back what `snapshot` returned."""
+        for variable, value in zip(self._carried(), values, strict=True):
+            variable.assign(value)
+
+    def _carried(self) -> list[Any]:
+        return [*self.weights, *self.state, *self.optimizer.variables, self.alive]
+
+    def finalize(self) -> None:
+        """Do what `fit` does at its end: an optimizer with EMA puts the averages in place."""
+        self.optimizer.finalize_variable_values(self.weights)
+
+    def reset_metrics(self) -> None:
+        """Set the compiled metrics back to their start."""
+        for state, start in zip(self.metric_state, self._metric_start, strict=True):
+            state.assign(start)
+
+    # -- what runs compiled ---------------------------------------------------------------------
+
+    def train(self, data: dict[str, Any], order: np.ndarray, rates: np.ndarray) -> np.ndarray:
+        """Train `order.shape[0]` steps and return the true loss of each batch, (steps, K).
+
+        Args:
+            data: Parts of the training rows, (rows, ...) when shared, else (K, rows, ...).
+            order: Rows of each batch, (steps, K, batch).
+            rates: The rate of each lane at each step, (steps, K).
+        """
+        steps = len(order)
+        size = min(SEGMENT, max(steps, self.segment_rows or 0))
+        if order.shape[2] == self._full_batch:
+            size = self.segment_rows or size
+        losses = []
+        for start in range(0, steps, size):
+            part, rate = order[start : start + size], rates[start : start + size]
+            count = len(part)
+            if count < size:
+                part = np.concatenate([part, np.repeat(part[-1:], size - count, axis=0)])
+                rate = np.concatenate([rate, np.repeat(rate[-1:], size - count, axis=0)])
+            out = self._segment(
+                data,
+                tf.constant(part, tf.int32),
+                tf.constant(rate, tf.float32),
+                tf.constant(count, tf.int32),
+            )
+            losses.append(out.numpy()[:count])
+        return np.concatenate(losses)
+
+    _full_batch = -1
+
+    def set_segment(self, batch: int, steps: int) -> None:
+        """Fix the shape of the main segment: full batches of `batch` rows, `steps` to an epoch."""
+        self._full_batch, self.segment_rows = batch, max(1, min(SEGMENT, steps))
+
+    def _run_segment(self, data: Any, order: Any, rates: Any, count: Any) -> Any:
+        self.traces += 1
+        axis = 0 if self.shared_rows else 1
+
+        def body(step: Any, losses: Any) -> Any:
+            rows = order[step]
+            batch = tf.nest.map_structure(
+                lambda part: tf.gather(part, rows, axis=axis, batch_dims=axis), data
+            )
+            alive = self.alive.value()
+            self.rates.rates = tf.where(alive, rates[step], 0.0)[:, None]
+            loss = self._train_step(batch)
+            self.alive.assign(alive & tf.math.is_finite(loss))
+            loss = tf.where(alive, loss, np.nan)
+            return step + 1, tf.tensor_scatter_nd_update(losses, [[step]], loss[None])
+
+        start = tf.fill(rates.shape, np.float32(np.nan))
+        return tf.while_loop(lambda step, _: step < count, body, (0, start))[1]
+
+    def _train_step(self, batch: dict[str, Any]) -> Any:
+        model, connected = self.model, []
+
+        def lane(arguments: Any) -> Any:
+            weights, state, metric_state, parts = arguments
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(weights)
+                loss, scope = self._forward(weights, state, metric_state, parts, training=True)
+            gradients = tape.gradient(loss, weights)
+            connected[:] = [gradient is not None for gradient in gradients]
+            return (
+                tf.cast(loss, tf.float32),
+                [tf.convert_to_tensor(gradient) for gradient in gradients if gradient is not None],
+                [scope.get_current_value(v) for v in model.non_trainable_variables],
+                [scope.get_current_value(v) for v in model.metrics_variables],
+            )
+
+        stacked = [
+            tf.reshape(weight.value, (self.lanes, *shape))
+            for weight, shape in zip(self.weights, self._shapes, strict=True)
+        ]
+        state = [variable.value() for variable in self.state]
+        metric_state = [variable.value() for variable in self.metric_state]
+        loss, gradients, state, metric_state = self._over_lanes(
+            lane, (stacked, state, metric_state, batch)
+        )
+        pairs = [(weight,) for weight, used in zip(self.weights, connected, strict=True) if used]
+        flat = [tf.reshape(gradient, (self.lanes, -1)) for gradient in gradients]
+        self.optimizer.apply(flat, [weight for (weight,) in pairs])
+        for variable, value in zip(self.state, state, strict=True):
+            variable.assign(value)
+        for variable, value in zip(self.metric_state, metric_state, strict=True):
+            variable.assign(value)
+        return loss
+
+    def _forward(
+        self, weights: Any, state: Any, metric_state: Any, parts: Any, *, training: bool
+    ) -> tuple[Any, Any]:
+        model = self.model
+        mapping = [
+            *zip(model.trainable_variables, weights, strict=True),
+            *zip(model.non_trainable_variables, state, strict=True),
+            *zip(model.metrics_variables, metric_state, strict=True),
+        ]
+        x, y, weight = parts["x"], parts["y"], parts.get("sample_weight")
+        with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+            y_pred = _call(model, x, training=training)
+            loss = model.compute_loss(x, y, y_pred, weight, training=training)
+            model.compute_metrics(x, y, y_pred, sample_weight=weight)
+        return loss, scope
+
+    def _over_lanes(self, lane: Callable[[Any], Any], arguments: Any) -> Any:
+        if self.vectorized:
+            return tf.vectorized_map(lane, arguments, fallback_to_while_loop=False)
+        specs = tf.nest.map_structure(
+            lambda part: tf.TensorSpec(part.shape[1:], part.dtype), arguments
+        )
+        outputs = tf.function(lane).get_concrete_function(specs).structured_outputs
+        signature = tf.nest.map_structure(
+            lambda part: tf.TensorSpec(part.shape, part.dtype), outputs
+        )
+        return tf.map_fn(lane, arguments, fn_output_signature=signature)
+
+    def evaluate(self, data: dict[str, Any], *, shared: bool, batch: int) -> dict[str, np.ndarray]:
+        """Return loss and compiled metrics of every lane, (K,) each, as `model.evaluate` does."""
+        self.reset_metrics()
+        rows = max(batch, EVALUATION_ROWS) if self._plain_mean else batch
+        loss = self._evaluate(data, shared, rows).numpy()
+        return {"loss": loss, **self.metrics()}
+
+    def metrics(self) -> dict[str, np.ndarray]:
+        """Return the compiled metrics of every lane since they were reset, (K,) each."""
+        return {name: value.numpy() for name, value in self._results().items()}
+
+    def _run_evaluation(self, data: Any, shared: bool, batch: int) -> Any:
+        self.traces += 1
+        axis = 0 if shared else 1
+        total = tf.nest.flatten(data)[0].shape[axis]
+        batch = min(batch, total)
+
+        def lane(arguments: Any) -> Any:
+            weights, state, metric_state, parts = arguments
+            loss, scope = self._forward(weights, state, metric_state, parts, training=False)
+            return (
+                tf.cast(loss, tf.float32),
+                [scope.get_current_value(v) for v in self.model.metrics_variables],
+            )
+
+        def add(start: Any, rows: int, loss_sum: Any, metric_state: Any) -> Any:
+            parts = tf.nest.map_structure(lambda part: _slice(part, start, rows, axis), data)
+            if shared:
+                parts = tf.nest.map_structure(
+                    lambda part: tf.repeat(part[None], self.lanes, axis=0), parts
+                )
+            stacked = [
+                tf.reshape(weight.value, (self.lanes, *shape))
+                for weight, shape in zip(self.weights, self._shapes, strict=True)
+            ]
+            state = [variable.value() for variable in self.state]
+            loss, metric_state = self._over_lanes(lane, (stacked, state, metric_state, parts))
+            return loss_sum + loss * rows, metric_state
+
+        full, tail = divmod(total, batch)
+        loop_state = (tf.zeros((self.lanes,)), [v.value() for v in self.metric_state])
+        _, (loss_sum, metric_state) = tf.while_loop(
+            lambda index, _: index < full,
+            lambda index, carried: (index + 1, add(index * batch, batch, *carried)),
+            (0, loop_state),
+        )
+        if tail:
+            loss_sum, metric_state = add(full * batch, tail, loss_sum, metric_state)
+        for variable, value in zip(self.metric_state, metric_state, strict=True):
+            variable.assign(value)
+        return loss_sum / total
+
+    def predict(self, data: Any, *, shared: bool, batch: int) -> Any:
+        """Return the outputs of every lane, (K, rows, ...), or a nest of them."""
+        total = tf.nest.flatten(data)[0].shape[0 if shared else 1]
+        axis, pieces = 0 if shared else 1, []
+        for start in range(0, total, batch):
+            rows = min(batch, total - start)
+            part = tf.nest.map_structure(lambda a, s=start, r=rows: _slice(a, s, r, axis), data)
+            pieces.append(self._predict(part, shared))
+        return tf.nest.map_structure(lambda *parts: np.concatenate(parts, axis=1), *pieces)
+
+    def _run_prediction(self, x: Any, shared: bool) -> Any:
+        self.traces += 1
+
+        def lane(arguments: Any) -> Any:
+            weights, state, inputs = arguments
+            mapping = [
+                *zip(self.model.trainable_variables, weights, strict=True),
+                *zip(self.model.non_trainable_variables, state, strict=True),
+            ]
+            with keras.StatelessScope(state_mapping=mapping):
+                return _call(self.model, inputs, training=False)
+
+        if shared:
+            x = tf.nest.map_structure(lambda part: tf.repeat(part[None], self.lanes, axis=0), x)
+        stacked = [
+            tf.reshape(weight.value, (self.lanes, *shape))
+            for weight, shape in zip(self.weights, self._shapes, strict=True)
+        ]
+        return self._over_lanes(lane, (stacked, [v.value() for v in self.state], x))
+
+    def _metric_results(self) -> dict[str, Any]:
+        def lane(values: Any) -> dict[str, Any]:
+            mapping = zip(self.model.metrics_variables, values, strict=True)
+            with keras.StatelessScope(state_mapping=list(mapping)):
+                results = self.model.get_metrics_result()
+            return {
+                name: tf.cast(value, tf.float32)
+                for name, value in results.items()
+                if name != "loss" and not isinstance(value, dict)
+            }
+
+        values = [variable.value() for variable in self.metric_state]
+        rows = [lane([value[index] for value in values]) for index in range(self.lanes)]
+        return {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _call(model: Any, x: Any, *, training: bool) -> Any:
+    if getattr(model, "_call_has_training_arg", True):
+        return model(x, training=training)
+    return model(x)
+
+
+def _slice(part: Any, start: Any, rows: int, axis: int) -> Any:
+    begin = [0] * len(part.shape)
+    size = [*part.shape]
+    begin[axis], size[axis] = start, rows
+    return tf.slice(part, begin, size)
+
+
+def _optimizer_with(optimizer: Any, rates: _LaneRates) -> Any:
+    config = optimizer.get_config()
+    config["learning_rate"] = 1e-3
+    try:
+        fresh = type(optimizer).from_config(config)
+        fresh.learning_rate = rates
+    except (TypeError, ValueError) as error:
+        raise CannotStack(f"the optimizer cannot be made anew from its config ({error})") from error
+    return fresh
+
+
+def agrees_with_keras(task: TuningTask, program: LaneProgram, rows: Rows, batch: int) -> str | None:
+    """Train three steps of two lanes and of two Keras models; return the difference, or None.
+
+    Losses must agree to 1 part in 1,000 and weights, in mean, to 1 % of how far they moved. Keras
+    trains eagerly here, one batch at a time, with `train_on_batch`.
+
+    Args:
+        task: The task.
+        program: A program of two or more lanes (or one).
+        rows: Training rows.
+        batch: Rows to a step.
+    """
+    lanes = min(2, program.lanes)
+    rng = np.random.default_rng(0)
+    models = [built_model(task, seed) for seed in range(lanes)]
+    base = min(_plain_rate(models[0]), 1.0)
+    rates = [base, base / 2][:lanes]
+    order = np.stack([rng.permutation(rows.count)[:batch] for _ in range(3 * lanes)])
+    order = order.reshape(3, lanes, batch)
+    spread = np.arange(program.lanes) % lanes
+    program.load([initial_variables(task, int(seed)) for seed in spread])
+    data = {name: map_arrays(tf.constant, part) for name, part in rows.parts().items()}
+    if not program.shared_rows:
+        data = {
+            name: map_arrays(lambda a: tf.repeat(a[None], program.lanes, axis=0), part)
+            for name, part in data.items()
+        }
+    losses = program.train(
+        data,
+        order[:, spread],
+        np.tile(np.array(rates)[spread], (3, 1)),
+    )
+    after = program.read()
+    for lane, model in enumerate(models):
+        before = initial_variables(task, lane)
+        leaf_optimizers(model.optimizer)[0].learning_rate = _Constant(rates[lane])
+        model.run_eagerly = True
+        for step in range(3):
+            part = {
+                name: map_arrays(lambda a, s=step: a[order[s, lane]], value)  # noqa: B023
+                for name, value in rows.parts().items()
+            }
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                logs = model.train_on_batch(**part, return_dict=True)
+            expected, got = float(logs["loss"]), float(losses[step, lane])
+            if not np.isclose(expected, got, rtol=1e-3, atol=1e-5, equal_nan=True):
+                return f"loss {got:.6g} at step {step + 1} where train_on_batch has {expected:.6g}"
+        moved = differs = 0.0
+        for start, stacked_value, variable in zip(
+            before, after, model_variables(model), strict=True
+        ):
+            if start.dtype.kind == "f":
+                moved += float(np.abs(variable.numpy() - start).sum())
+                differs += float(np.abs(variable.numpy() - stacked_value[lane]).sum())
+        if differs > 0.01 * moved + 1e-6:
+            return f"weights part by {differs / max(moved, 1e-30):.1%} of how far they moved"
+    return None
+
+
+class _Constant(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that may replace a schedule compiled into an optimizer."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+
+    def __call__(self, step: Any) -> Any:
+        return tf.constant(self.rate, tf.float32)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"rate": self.rate}
+
+
+def _plain_rate(model: Any) -> float:
+    rate = float(leaf_optimizers(model.optimizer)[0].learning_rate)
+    return rate if np.isfinite(rate) and rate > 0 else 1e-3
