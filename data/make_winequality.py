@@ -1,8 +1,9 @@
-"""Make `winequalityN.csv` from the two UCI files, with the 38 cells blank that the Kaggle copy leaves blank.
+"""Make `winequalityN.csv` from the two UCI files, with the cells blank that the Kaggle copy lacks.
 
     python data/make_winequality.py winequality-white.csv winequality-red.csv winequalityN.csv
 
-The UCI files are separated by semicolons; their cells are copied as they are written there.
+The UCI files are separated by semicolons; their cells are copied as they are written there, and
+38 cells in 34 rows are left blank.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,7 +35,13 @@ def check_range(low: float, high: float, name: str) -> tuple[float, float]:
     Raises:
         ValueError: `0 < low <= high < inf` does not hold.
     """
-    low, high = float(low), float(high)
+    try:
+        low, high = float(low), float(high)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"`{name}` must be two numbers, but got low={low!r}, high={high!r}; "
+            "pass e.g. (1e-5, 1.0)."
+        ) from None
     if not 0 < low <= high < math.inf:
         raise ValueError(
             f"`{name}` must hold 0 < low <= high < inf for a log-scaled rate, "
@@ -85,7 +92,7 @@ class LearningRateBounds:
 
     def __post_init__(self) -> None:
         low, high = check_range(self.low, self.high, "bounds")
-        suggestion = float(self.suggestion)
+        suggestion, _ = check_range(self.suggestion, self.suggestion, "suggestion")
         if not low <= suggestion <= high:
             raise ValueError(
                 f"`suggestion` must lie in [low, high] = [{low:g}, {high:g}], "
@@ -93,20 +100,32 @@ class LearningRateBounds:
             )
         if self.status not in STATUSES:
             raise ValueError(
-                f"`status` must be one of {', '.join(STATUSES)}, but got {self.status!r}."
+                f"`status` must be one of {', '.join(STATUSES)}, but got {self.status!r}; "
+                "pass 'ok' for bounds of your own."
             )
+        if self.seeds is not None:
+            if not isinstance(self.seeds, Integral) or self.seeds < 1:
+                raise ValueError(
+                    f"`seeds` must be a whole number of 1 or more, but got {self.seeds!r}; "
+                    "pass None where no seeds were averaged."
+                )
+            object.__setattr__(self, "seeds", int(self.seeds))
         for name, value in (("low", low), ("high", high), ("suggestion", suggestion)):
             object.__setattr__(self, name, value)
         for name in _PAIRS:
             pair = getattr(self, name)
             if pair is not None:
-                if len(pair) != 2:
-                    raise ValueError(f"`{name}` must be a pair (low, high), but got {pair!r}.")
+                if not isinstance(pair, Sequence) or len(pair) != 2:
+                    raise ValueError(
+                        f"`{name}` must be a pair (low, high), but got {pair!r}; "
+                        "pass e.g. (1e-5, 1.0)."
+                    )
                 object.__setattr__(self, name, check_range(pair[0], pair[1], name))
         if self.declared is not None and not (self.declared[0] <= low and high <= self.declared[1]):
             raise ValueError(
                 f"The bounds must lie inside `declared` = [{self.declared[0]:g}, "
-                f"{self.declared[1]:g}], but got [{low:g}, {high:g}]; clip them or widen `declared`."
+                f"{self.declared[1]:g}], but got [{low:g}, {high:g}]; "
+                "clip them or widen `declared`."
             )
 
     @property
@@ -144,7 +163,18 @@ class LearningRateBounds:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> LearningRateBounds:
-        """Return the bounds that `to_dict` wrote; unknown keys are ignored."""
+        """Return the bounds that `to_dict` wrote; unknown keys are ignored.
+
+        Raises:
+            ValueError: A key without a default is missing, or a rule of the bounds is broken.
+        """
+        needed = [field.name for field in fields(cls) if field.default is MISSING]
+        missing = [name for name in needed if name not in plain]
+        if missing:
+            raise ValueError(
+                f"`plain` must hold the keys {', '.join(needed)}, but lacks {', '.join(missing)}; "
+                "pass what `to_dict` wrote."
+            )
         arguments: dict[str, Any] = {}
         for field in fields(cls):
             if field.name in _PAIRS:

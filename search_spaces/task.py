@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import numbers
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -57,8 +58,11 @@ class TuningTask:
         class_weight: Class number to weight of its examples in training, as in `model.fit`.
         baseline_learning_rate: The rate to beat, above 0; None means what the model was compiled
             with: its rate, or its schedule untouched.
-        resplit: `resplit(seed) -> (train, validation)`, another split with its preprocessing
-            fitted inside. Without it the pairs of a comparison differ in weights and order only.
+        resplit: `resplit(seed) -> (train, validation)` or `(train, validation, test)`: another
+            split of the same rows, its preprocessing fitted inside. Return the third part where
+            that preprocessing changes the test inputs (a scaler fitted on the new training rows);
+            without it `test` stays as it is. Without `resplit` the pairs of a comparison differ
+            in weights and order only.
         materialise: Read datasets of finite cardinality into arrays once, so that they train as
             lanes; warns that their `map` functions are frozen.
         facts: What the report should say of the data: plain strings and numbers.
@@ -82,7 +86,7 @@ class TuningTask:
     batch_size: int = 32
     class_weight: Mapping[int, float] | None = None
     baseline_learning_rate: float | None = None
-    resplit: Callable[[int], tuple[Data, Data]] | None = None
+    resplit: Callable[[int], tuple[Data, ...]] | None = None
     materialise: bool = False
     facts: Mapping[str, str | int | float] | None = None
 
@@ -97,27 +101,33 @@ class TuningTask:
         batch_size: int = 32,
         class_weight: Mapping[int, float] | None = None,
         baseline_learning_rate: float | None = None,
-        resplit: Callable[[int], tuple[Data, Data]] | None = None,
+        resplit: Callable[[int], tuple[Data, ...]] | None = None,
         materialise: bool = False,
         facts: Mapping[str, str | int | float] | None = None,
     ) -> None:
         if not isinstance(name, str) or not name.strip():
-            raise ValueError(f"`name` must be a non-empty string, but got {name!r}.")
+            raise ValueError(
+                f"`name` must be a non-empty string, but got {name!r}; pass e.g. 'wine'."
+            )
         for argument, value in (("build_model", build_model), ("resplit", resplit)):
             if not callable(value) and not (argument == "resplit" and value is None):
                 raise ValueError(
                     f"`{argument}` must be a function, but got {type(value).__name__}; "
                     "pass the function itself, not what it returns."
                 )
-        if isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1:
+        if not _is_whole(batch_size) or batch_size < 1:
             raise ValueError(
-                f"`batch_size` must be a whole number of 1 or more, but got {batch_size!r}."
+                f"`batch_size` must be a whole number of 1 or more, but got {batch_size!r}; "
+                "pass e.g. 32."
             )
         rate = baseline_learning_rate
-        if rate is not None and not 0 < rate < math.inf:
+        if rate is not None and not (_is_number(rate) and 0 < rate < math.inf):
             raise ValueError(
-                f"`baseline_learning_rate` must be positive and finite, but got {rate!r}."
+                f"`baseline_learning_rate` must be positive and finite, but got {rate!r}; pass "
+                "e.g. 1e-3, or None for the rate that the model was compiled with."
             )
+        _check_class_weight(class_weight)
+        _check_facts(facts)
         values = {
             "name": name,
             "build_model": build_model,
@@ -139,12 +149,32 @@ class TuningTask:
         """Whether the training or validation data are a dataset, so that lanes cannot be used."""
         return is_dataset(self.train) or is_dataset(self.validation)
 
-    def split(self, seed: int | None) -> tuple[Data, Data]:
-        """Return `(train, validation)`: of `resplit(seed)`, or the task's own for None."""
+    def split(self, seed: int | None) -> tuple[Data, Data, Data | None]:
+        """Return `(train, validation, test)` of `resplit(seed)`, or the task's own for None.
+
+        Where `resplit` gives two parts, the third is the task's own `test`; so a model trained on
+        the first part is always evaluated on test rows preprocessed as its training rows were.
+
+        Args:
+            seed: What moves the split; ignored where the task has no `resplit`.
+
+        Raises:
+            ValueError: `resplit` returned something other than two or three parts of data.
+        """
         if seed is None or self.resplit is None:
-            return self.train, self.validation
-        train, validation = self.resplit(seed)
-        return check_data(train, "resplit(seed)[0]"), check_data(validation, "resplit(seed)[1]")
+            return self.train, self.validation, self.test
+        parts = self.resplit(seed)
+        if not isinstance(parts, (tuple, list)) or len(parts) not in (2, 3):
+            size = f" of {len(parts)}" if isinstance(parts, (tuple, list)) else ""
+            raise ValueError(
+                "`resplit(seed)` must return (train, validation) or (train, validation, test), "
+                f"but got {type(parts).__name__}{size}; return the parts as one tuple."
+            )
+        train, validation, *rest = (
+            check_data(part, f"resplit(seed)[{index}]", materialise=self.materialise)
+            for index, part in enumerate(parts)
+        )
+        return train, validation, rest[0] if rest else self.test
 
 
 def with_data(task: TuningTask, **changes: Any) -> TuningTask:
@@ -173,10 +203,12 @@ def check_data(data: Data, name: str, *, materialise: bool = False) -> Data:
         )
     data = tuple(data)[: 2 if data[-1] is None else 3]
     arrays = tuple(map_arrays(np.asarray, part) for part in data)
-    rows = [array.shape[0] if array.ndim else -1 for array in list_arrays(arrays)]
-    if len(set(rows)) != 1 or rows[0] < 1:
+    shapes = [array.shape for array in list_arrays(arrays)]
+    if not all(shapes) or len({shape[0] for shape in shapes}) != 1 or shapes[0][0] < 1:
+        got = ", ".join(map(str, shapes[:4])) + (", ..." if len(shapes) > 4 else "")
         raise ValueError(
-            f"`{name}` must hold arrays with the same number of rows, 1 or more, but got {rows}."
+            f"`{name}` must hold arrays with the same number of rows, 1 or more, but got arrays "
+            f"of the shapes {got or 'of nothing'}; pass NumPy arrays, one row an example."
         )
     return arrays
 
@@ -194,12 +226,58 @@ def _read_dataset(dataset: Any, name: str) -> Data:
         stacklevel=4,
     )
     batches = list(dataset.as_numpy_iterator())
-    columns = []
-    for parts in zip(*batches, strict=True):
-        flat = [list_arrays(part) for part in parts]
-        joined = iter([np.concatenate(column) for column in zip(*flat, strict=True)])
-        columns.append(map_arrays(lambda _, joined=joined: next(joined), parts[0]))
-    return check_data(tuple(columns), name)
+    if not batches or not all(isinstance(batch, tuple) for batch in batches):
+        raise ValueError(
+            f"`{name}` must be a dataset of (x, y) or (x, y, sample_weight) batches, but got "
+            f"{dataset.element_spec if batches else 'no batch at all'}; zip x and y."
+        )
+    if any(array.ndim == 0 for array in list_arrays(batches[0])):
+        raise ValueError(
+            f"`{name}` must be a batched dataset, but got single examples "
+            f"{dataset.element_spec}; use `.batch(n)`."
+        )
+    return check_data(_join(batches), name)
+
+
+def _join(batches: list[Any]) -> Any:
+    """Return one nest of arrays whose rows are those of the batches, in order."""
+    flat = [list_arrays(batch) for batch in batches]
+    joined = iter([np.concatenate(column) for column in zip(*flat, strict=True)])
+    return map_arrays(lambda _: next(joined), batches[0])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _check_class_weight(class_weight: object) -> None:
+    if class_weight is None:
+        return
+    if not isinstance(class_weight, Mapping) or not all(
+        _is_whole(label) and _is_number(weight) and 0 <= weight < math.inf
+        for label, weight in class_weight.items()
+    ):
+        raise ValueError(
+            "`class_weight` must map whole class numbers to weights of 0 or more, "
+            f"but got {class_weight!r}; pass e.g. {{0: 1.0, 1: 2.0}}."
+        )
+
+
+def _check_facts(facts: object) -> None:
+    if facts is None:
+        return
+    if not isinstance(facts, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, (str, int, float))
+        for key, value in facts.items()
+    ):
+        raise ValueError(
+            f"`facts` must map strings to plain strings and numbers, but got {facts!r}; "
+            "convert arrays and NumPy integers first."
+        )
 
 
 def data_hash(data: Data) -> str:
