@@ -229,7 +229,7 @@ def _nothing_fell(x: Values, mean: Values, error: Values, level: Level, smooth: 
         )
     depth, sigma = -float(mean.min()), float(error[np.argmin(mean)])
     apart = np.median(smooth.min(axis=0)) < -SIGNIFICANT * level.noise - 2 * depth
-    if apart or level.noise > 0.3 * size or (level.noise > 0 and depth > 3 * sigma):
+    if apart or level.noise > 0.3 * size or depth > max(3 * sigma, 1e-9 * size):
         return Finding(
             "too_noisy",
             f"The mean loss fell by {depth:.2g}, no more than {SIGNIFICANT:g} standard errors of "
