@@ -32,7 +32,9 @@ def test_the_wheel_holds_the_packages_and_the_command_and_nothing_else_at_its_to
     assert info.startswith("lr_range_tuner-")
     assert {"search_spaces/wine.py", "search_spaces/task.py", "tuners/__init__.py"} <= set(names)
     assert [name for name in names if name.endswith(".csv")] == ["search_spaces/winequalityN.csv"]
-    assert not [name for name in names if "__pycache__" in name or Path(name).name.startswith("test_")]
+    assert not [
+        name for name in names if "__pycache__" in name or Path(name).name.startswith("test_")
+    ]
 
 
 def test_every_file_of_the_packages_is_in_the_wheel(wheel):
