@@ -102,6 +102,7 @@ def wine_task(
             "`validation_fraction` must be a number of 0 or more and below 1, "
             f"but got {validation_fraction!r}; pass e.g. 0.2."
         )
+    _check_seed(seed)
     source = find_wine_csv() if csv is None else csv
     content = read_bytes(source)
     name = repr(str(source))
@@ -204,10 +205,7 @@ def split_validation(rows: WineRows, fraction: float, seed: int) -> tuple[Pair, 
     from sklearn.model_selection import train_test_split
     from sklearn.preprocessing import StandardScaler
 
-    if isinstance(seed, bool) or not (isinstance(seed, (int, np.integer)) and 0 <= seed < 2**32):
-        raise ValueError(
-            f"`seed` must be a whole number from 0 to 4294967295, but got {seed!r}; pass e.g. 42."
-        )
+    _check_seed(seed)
     x, y = rows.train
     order = np.arange(len(y))
     train = validation = order
@@ -227,6 +225,13 @@ def split_validation(rows: WineRows, fraction: float, seed: int) -> tuple[Pair, 
         for inputs, labels in ((x[train], y[train]), (x[validation], y[validation]), rows.test)
     )
     return train_pair, validation_pair, test_pair
+
+
+def _check_seed(seed: int) -> None:
+    if isinstance(seed, bool) or not (isinstance(seed, (int, np.integer)) and 0 <= seed < 2**32):
+        raise ValueError(
+            f"`seed` must be a whole number from 0 to 4294967295, but got {seed!r}; pass e.g. 42."
+        )
 
 
 def check_optimizer(optimizer: str) -> str:

@@ -210,11 +210,17 @@ def test_an_argument_that_breaks_its_rule_is_refused(arguments, message):
         wine_task(**arguments)
 
 
+def test_a_resplit_refuses_a_seed_that_breaks_its_rule(usual):
+    with pytest.raises(ValueError, match="`seed` must be a whole number .* but got -1"):
+        usual.split(-1)
+
+
 def test_optimizers_are_known_whatever_their_capitals():
     assert check_optimizer("SGD") == "sgd"
     assert check_optimizer("AdamW") == "adamw"
 
 
+@pytest.mark.slow
 def test_importing_search_spaces_loads_nothing_heavy():
     heavy = ("pandas", "sklearn", "tensorflow", "keras", "optuna", "keras_tuner")
     code = f"import sys, search_spaces; print([m for m in {heavy!r} if m in sys.modules])"

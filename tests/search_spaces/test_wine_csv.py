@@ -7,7 +7,7 @@ import os
 
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from search_spaces import wine_csv
@@ -222,6 +222,7 @@ def test_any_cells_under_any_header_give_a_table_or_an_error_of_ours(
     check(start + write([list(header), *rows], delimiter=separator, quoting=quoting))
 
 
+@settings(max_examples=20)
 @given(
     st.lists(
         st.tuples(
