@@ -211,7 +211,7 @@ def test_an_argument_that_breaks_its_rule_is_refused(arguments, message):
 
 
 def test_a_resplit_refuses_a_seed_that_breaks_its_rule(usual):
-    with pytest.raises(ValueError, match="`seed` must be a whole number .* but got -1"):
+    with pytest.raises(ValueError, match=r"`seed` must be a whole number .* but got -1"):
         usual.split(-1)
 
 
