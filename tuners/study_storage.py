@@ -1,0 +1,80 @@
+"""Opening Optuna's storages, with errors that never show a password."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+
+JOURNAL = "journal:///"
+SQLITE_TIMEOUT = 30  # seconds to wait for another connection's lock
+
+
+def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
+    """Return Optuna's storage for an address.
+
+    Args:
+        storage: None keeps the study in memory. Else a database address as Optuna takes it, for
+            example `sqlite:///study.db` or `postgresql+psycopg://user:password@host/name`;
+            `journal:///study.log` for Optuna's journal file; or a storage of Optuna's.
+
+    Raises:
+        ValueError: It cannot be opened; the message hides the password.
+
+    Example:
+        >>> type(open_storage(None)).__name__
+        'InMemoryStorage'
+    """
+    if storage is None:
+        return optuna.storages.InMemoryStorage()
+    if isinstance(storage, BaseStorage):
+        return storage
+    if not isinstance(storage, str) or "://" not in storage:
+        raise ValueError(
+            "`storage` must be an address such as sqlite:///study.db, "
+            f"but got {hide_password(str(storage))!r}."
+        )
+    try:
+        if storage.startswith(JOURNAL):
+            from optuna.storages.journal import JournalFileBackend
+
+            return optuna.storages.JournalStorage(JournalFileBackend(storage[len(JOURNAL) :]))
+        options: dict[str, Any] = {}
+        if storage.startswith("sqlite"):
+            options["engine_kwargs"] = {"connect_args": {"timeout": SQLITE_TIMEOUT}}
+        return optuna.storages.RDBStorage(storage, **options)
+    except Exception as error:  # drivers raise what they like, with the address in it
+        # raised outside of this block, so that no traceback shows the driver's own message
+        problem = f"{type(error).__name__}: {_first_line(error, storage)}"
+    raise ValueError(
+        f"`storage` could not be opened: {hide_password(storage)} ({problem}); "
+        "check that the folder or server exists, that the address names its driver, and the rights."
+    )
+
+
+def hide_password(address: str) -> str:
+    """Return an address with its password as `***`, in user part and query.
+
+    Example:
+        >>> hide_password("postgresql+psycopg://me:secret@host/wine")
+        'postgresql+psycopg://me:***@host/wine'
+    """
+    hidden = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", address)
+    return re.sub(r"(?i)((?:password|passwd|pwd)=)[^&;\s]*", r"\1***", hidden)
+
+
+def _first_line(error: Exception, address: str) -> str:
+    line = (str(error).strip().splitlines() or [""])[0]
+    for secret in _secrets(address):
+        line = line.replace(secret, "***")
+    return hide_password(line)[:300]
+
+
+def _secrets(address: str) -> list[str]:
+    from urllib.parse import unquote
+
+    found = re.findall(r"://[^:/@]*:(.*)@", address)
+    found += re.findall(r"(?i)(?:password|passwd|pwd)=([^&;\s]*)", address)
+    return [secret for each in found for secret in (each, unquote(each)) if secret]
