@@ -124,3 +124,55 @@ def test_pairs_become_bounds() -> None:
     bounds, curve = as_bounds((1e-3, 1e-3))
     assert (bounds.low, bounds.suggestion, bounds.high) == (1e-3, 1e-3, 1e-3)
     assert curve is None
+
+
+@pytest.mark.slow
+def test_a_keras_objective_with_its_pruning_callback() -> None:
+    import keras
+    from optuna_integration import KerasPruningCallback
+
+    random = np.random.default_rng(0)
+    x = random.normal(size=(32, 3)).astype("float32")
+    y = x.sum(axis=1)
+
+    def trains(trial: optuna.Trial) -> float:
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        rate = trial.suggest_float("learning_rate", 1e-6, 1e20, log=True)
+        model.compile(keras.optimizers.SGD(rate), loss="mse")
+        history = model.fit(
+            x,
+            y,
+            validation_data=(x, y),
+            epochs=2,
+            verbose=0,
+            callbacks=[KerasPruningCallback(trial, "val_loss")],
+        )
+        return float(min(history.history["val_loss"]))
+
+    pruner = optuna.pruners.ThresholdPruner(upper=1e9)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0), pruner=pruner)
+    narrow(study, LearningRateBounds(1e-3, 1e20, 0.1, "no_divergence", "by hand"))
+    study.optimize(trains, n_trials=7)
+    # a rate that diverges reports NaN or infinity, which the pruner stops and the sampler notes
+    assert study.trials[0].state.name == "COMPLETE"
+    assert "PRUNED" in {trial.state.name for trial in study.trials}
+    highest = [max(trial.params["learning_rate"] for trial in study.trials[n:]) for n in (1, 4)]
+    assert highest[1] < highest[0] / 1e3
+
+
+@pytest.mark.slow
+def test_a_keras_tuner_goes_to_its_own_narrowing(tmp_path: Path) -> None:
+    import keras
+    import keras_tuner
+
+    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+        rate = hp.Float("learning_rate", 1e-6, 1.0, sampling="log")
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(rate), loss="mse")
+        return model
+
+    tuner = keras_tuner.RandomSearch(build, "val_loss", max_trials=4, directory=tmp_path)
+    assert narrow(tuner, BOUNDS) is tuner
+    entry = tuner.oracle.hyperparameters.space[0]
+    assert (entry.min_value, entry.max_value) == (1e-4, 1e-2)
