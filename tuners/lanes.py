@@ -70,7 +70,7 @@ def rows_of(data: Data, class_weight: Any = None) -> Rows:
     def cast(array: np.ndarray) -> np.ndarray:
         return array.astype(floatx) if array.dtype.kind == "f" else array
 
-    x, y, *rest = (map_arrays(cast, part) for part in data)
+    x, y, *rest = (_tuples(map_arrays(cast, part)) for part in data)
     weight = rest[0] if rest else None
     if class_weight:
         if weight is not None:
@@ -84,6 +84,15 @@ def rows_of(data: Data, class_weight: Any = None) -> Rows:
         table = {int(label): float(value) for label, value in class_weight.items()}
         weight = np.array([table.get(int(label), 1.0) for label in labels], dtype=floatx)
     return Rows(x, y, weight)
+
+
+def _tuples(arrays: Any) -> Any:
+    """Return a nest with tuples for lists, as Keras's data adapters make it."""
+    if isinstance(arrays, dict):
+        return {key: _tuples(value) for key, value in arrays.items()}
+    if isinstance(arrays, (list, tuple)):
+        return tuple(_tuples(value) for value in arrays)
+    return arrays
 
 
 @contextlib.contextmanager

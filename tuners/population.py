@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -47,6 +48,18 @@ class _LaneRates(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         return {}
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Stacked weights under one optimizer: all dense ones flat, or one sparse one by rows."""
+
+    numbers: list[int]
+    weights: list[Any]
+    sparse: bool
+    optimizer: Any
+    rates: _LaneRates
+    start: list[np.ndarray]
 
 
 def refuse_if_unstackable(model: Any, task: TuningTask) -> None:
@@ -103,19 +116,8 @@ class LaneProgram:
         self.lanes, self.vectorized, self.shared_rows = lanes, vectorized, shared_rows
         self.model = model = built_model(task, 0)
         self._build_metrics(task)
-        self.rates = _LaneRates()
-        self.optimizer = _optimizer_with(model.optimizer, self.rates)
         self._shapes = [tuple(variable.shape) for variable in model.trainable_variables]
-        self.weights = [
-            keras.Variable(
-                np.zeros((lanes, int(np.prod(shape, dtype=int))), variable.dtype),
-                trainable=True,
-                name=re.sub("[^A-Za-z0-9_]", "_", variable.name),
-            )
-            for variable, shape in zip(model.trainable_variables, self._shapes, strict=True)
-        ]
-        self.optimizer.build(self.weights)
-        self._optimizer_start = [variable.numpy() for variable in self.optimizer.variables]
+        self._groups = self._make_groups()
         self.state = [self._stacked(variable) for variable in model.non_trainable_variables]
         self.metric_state = [self._stacked(variable) for variable in model.metrics_variables]
         self._metric_start = [variable.numpy() for variable in self.metric_state]
@@ -124,10 +126,10 @@ class LaneProgram:
         loss = getattr(model, "loss", None)
         self._plain_mean = isinstance(loss, str)
         self.traces = 0
-        self._segment = tf.function(self._run_segment, jit_compile=True)
-        self._evaluate = tf.function(self._run_evaluation, jit_compile=True)
-        self._predict = tf.function(self._run_prediction, jit_compile=True)
-        self._results = tf.function(self._metric_results, jit_compile=True)
+        self._segment = tf.function(self._run_segment, jit_compile=True, autograph=False)
+        self._evaluate = tf.function(self._run_evaluation, jit_compile=True, autograph=False)
+        self._predict = tf.function(self._run_prediction, jit_compile=True, autograph=False)
+        self._results = tf.function(self._metric_results, jit_compile=True, autograph=False)
 
     def _build_metrics(self, task: TuningTask) -> None:
         from tuners.lanes import rows_of
@@ -135,10 +137,47 @@ class LaneProgram:
         parts = rows_of(task.train).parts()
         two = {name: map_arrays(tf.constant, first_rows(part, 2)) for name, part in parts.items()}
         weight = two.get("sample_weight")
-        y_pred = self.model(two["x"])
-        self.model.compute_loss(two["x"], two["y"], y_pred, weight)
+        with tf.GradientTape() as tape:
+            y_pred = self.model(two["x"])
+            loss = self.model.compute_loss(two["x"], two["y"], y_pred, weight)
+        gradients = tape.gradient(loss, [v.value for v in self.model.trainable_variables])
+        self._sparse = [isinstance(gradient, tf.IndexedSlices) for gradient in gradients]
+        self._connected = [gradient is not None for gradient in gradients]
         self.model.compute_metrics(two["x"], two["y"], y_pred, weight)
         self.model.reset_metrics()
+
+    def _make_groups(self) -> list[_Group]:
+        """Stack the weights: all dense ones under one optimizer, each sparse one under its own."""
+        variables = self.model.trainable_variables
+        dense = [i for i, sparse in enumerate(self._sparse) if not sparse]
+        parts = [(dense, False)] if dense else []
+        parts += [([i], True) for i, sparse in enumerate(self._sparse) if sparse]
+        groups = []
+        for numbers, sparse in parts:
+            weights = []
+            for number in numbers:
+                variable, shape = variables[number], self._shapes[number]
+                flat = (self.lanes, int(np.prod(shape, dtype=int)))
+                stacked = (self.lanes * shape[0], *shape[1:]) if sparse else flat
+                name = re.sub("[^A-Za-z0-9_]", "_", variable.name)
+                weights.append(
+                    keras.Variable(np.zeros(stacked, variable.dtype), trainable=True, name=name)
+                )
+            rates = _LaneRates()
+            optimizer = _optimizer_with(self.model.optimizer, rates)
+            optimizer.build(weights)
+            start = [variable.numpy() for variable in optimizer.variables]
+            groups.append(_Group(numbers, weights, sparse, optimizer, rates, start))
+        return groups
+
+    def _shaped_weights(self) -> list[Any]:
+        """Return the weights as (K, *shape) tensors, in the model's order."""
+        found: dict[int, Any] = {}
+        for group in self._groups:
+            for number, weight in zip(group.numbers, group.weights, strict=True):
+                shape = (self.lanes, *self._shapes[number])
+                found[number] = tf.reshape(weight.value, shape)
+        return [found[number] for number in range(len(found))]
 
     def _stacked(self, variable: Any) -> tf.Variable:
         return tf.Variable(np.stack([variable.numpy()] * self.lanes))
@@ -148,22 +187,20 @@ class LaneProgram:
     def load(self, lanes: list[list[np.ndarray]]) -> None:
         """Set each lane's variables (in the order of `model_variables`), fresh slots, metrics."""
         columns = [np.stack(column) for column in zip(*lanes, strict=True)]
-        split = len(self.weights)
-        for variable, column in zip(self.weights, columns[:split], strict=True):
-            variable.assign(column.reshape(self.lanes, -1))
+        split = len(self._shapes)
+        for group in self._groups:
+            for number, weight in zip(group.numbers, group.weights, strict=True):
+                weight.assign(columns[number].reshape(weight.shape))
+            for variable, start in zip(group.optimizer.variables, group.start, strict=True):
+                variable.assign(start)
         for state, column in zip(self.state, columns[split:], strict=True):
             state.assign(column)
-        for variable, start in zip(self.optimizer.variables, self._optimizer_start, strict=True):
-            variable.assign(start)
         self.alive.assign(tf.ones((self.lanes,), tf.bool))
         self.reset_metrics()
 
     def read(self) -> list[np.ndarray]:
         """Return all variables stacked, (K, ...) each, in the order of `model_variables`."""
-        shaped = [
-            weight.numpy().reshape(self.lanes, *shape)
-            for weight, shape in zip(self.weights, self._shapes, strict=True)
-        ]
+        shaped = [weight.numpy() for weight in self._shaped_weights()]
         return shaped + [state.numpy() for state in self.state]
 
     def snapshot(self) -> list[np.ndarray]:
@@ -176,11 +213,15 @@ class LaneProgram:
             variable.assign(value)
 
     def _carried(self) -> list[Any]:
-        return [*self.weights, *self.state, *self.optimizer.variables, self.alive]
+        carried = [
+            v for group in self._groups for v in (*group.weights, *group.optimizer.variables)
+        ]
+        return [*carried, *self.state, self.alive]
 
     def finalize(self) -> None:
         """Do what `fit` does at its end: an optimizer with EMA puts the averages in place."""
-        self.optimizer.finalize_variable_values(self.weights)
+        for group in self._groups:
+            group.optimizer.finalize_variable_values(group.weights)
 
     def reset_metrics(self) -> None:
         """Set the compiled metrics back to their start."""
@@ -233,8 +274,7 @@ class LaneProgram:
                 lambda part: tf.gather(part, rows, axis=axis, batch_dims=axis), data
             )
             alive = self.alive.value()
-            self.rates.rates = tf.where(alive, rates[step], 0.0)[:, None]
-            loss = self._train_step(batch)
+            loss = self._train_step(batch, tf.where(alive, rates[step], 0.0))
             self.alive.assign(alive & tf.math.is_finite(loss))
             loss = tf.where(alive, loss, np.nan)
             return step + 1, tf.tensor_scatter_nd_update(losses, [[step]], loss[None])
@@ -242,8 +282,8 @@ class LaneProgram:
         start = tf.fill(rates.shape, np.float32(np.nan))
         return tf.while_loop(lambda step, _: step < count, body, (0, start))[1]
 
-    def _train_step(self, batch: dict[str, Any]) -> Any:
-        model, connected = self.model, []
+    def _train_step(self, batch: dict[str, Any], rates: Any) -> Any:
+        model = self.model
 
         def lane(arguments: Any) -> Any:
             weights, state, metric_state, parts = arguments
@@ -251,31 +291,57 @@ class LaneProgram:
                 tape.watch(weights)
                 loss, scope = self._forward(weights, state, metric_state, parts, training=True)
             gradients = tape.gradient(loss, weights)
-            connected[:] = [gradient is not None for gradient in gradients]
             return (
                 tf.cast(loss, tf.float32),
-                [tf.convert_to_tensor(gradient) for gradient in gradients if gradient is not None],
+                [
+                    (gradient.values, gradient.indices)
+                    if sparse
+                    else tf.convert_to_tensor(gradient)
+                    for gradient, sparse, connected in zip(
+                        gradients, self._sparse, self._connected, strict=True
+                    )
+                    if connected
+                ],
                 [scope.get_current_value(v) for v in model.non_trainable_variables],
                 [scope.get_current_value(v) for v in model.metrics_variables],
             )
 
-        stacked = [
-            tf.reshape(weight.value, (self.lanes, *shape))
-            for weight, shape in zip(self.weights, self._shapes, strict=True)
-        ]
         state = [variable.value() for variable in self.state]
         metric_state = [variable.value() for variable in self.metric_state]
         loss, gradients, state, metric_state = self._over_lanes(
-            lane, (stacked, state, metric_state, batch)
+            lane, (self._shaped_weights(), state, metric_state, batch)
         )
-        pairs = [(weight,) for weight, used in zip(self.weights, connected, strict=True) if used]
-        flat = [tf.reshape(gradient, (self.lanes, -1)) for gradient in gradients]
-        self.optimizer.apply(flat, [weight for (weight,) in pairs])
+        connected = [number for number, used in enumerate(self._connected) if used]
+        by_number = dict(zip(connected, gradients, strict=True))
+        for group in self._groups:
+            self._apply(group, by_number, rates)
         for variable, value in zip(self.state, state, strict=True):
             variable.assign(value)
         for variable, value in zip(self.metric_state, metric_state, strict=True):
             variable.assign(value)
         return loss
+
+    def _apply(self, group: _Group, gradients: dict[int, Any], rates: Any) -> None:
+        """Let a group's optimizer update its weights, each lane at its rate, (K,)."""
+        if not group.sparse:
+            group.rates.rates = rates[:, None]
+            used = [n for n in group.numbers if n in gradients]
+            weights = [group.weights[group.numbers.index(n)] for n in used]
+            flat = [tf.reshape(gradients[n], (self.lanes, -1)) for n in used]
+            group.optimizer.apply(flat, weights)
+            return
+        # Keras squares repeated rows of a sparse gradient one by one, so it must stay sparse
+        (number,), (weight,) = group.numbers, group.weights
+        rows, values, indices = self._shapes[number][0], *gradients[number]
+        shape = (self.lanes * rows,) + (1,) * (len(weight.shape) - 1)
+        group.rates.rates = tf.reshape(tf.repeat(rates, rows), shape)
+        offsets = tf.range(self.lanes, dtype=indices.dtype)[:, None] * rows
+        slices = tf.IndexedSlices(
+            tf.reshape(values, (-1, *weight.shape[1:])),
+            tf.reshape(tf.reshape(indices, (self.lanes, -1)) + offsets, (-1,)),
+            tf.constant(tuple(weight.shape), tf.int64),
+        )
+        group.optimizer.apply([slices], [weight])
 
     def _forward(
         self, weights: Any, state: Any, metric_state: Any, parts: Any, *, training: bool
@@ -299,7 +365,7 @@ class LaneProgram:
         specs = tf.nest.map_structure(
             lambda part: tf.TensorSpec(part.shape[1:], part.dtype), arguments
         )
-        outputs = tf.function(lane).get_concrete_function(specs).structured_outputs
+        outputs = tf.function(lane, autograph=False).get_concrete_function(specs).structured_outputs
         signature = tf.nest.map_structure(
             lambda part: tf.TensorSpec(part.shape, part.dtype), outputs
         )
@@ -336,10 +402,7 @@ class LaneProgram:
                 parts = tf.nest.map_structure(
                     lambda part: tf.repeat(part[None], self.lanes, axis=0), parts
                 )
-            stacked = [
-                tf.reshape(weight.value, (self.lanes, *shape))
-                for weight, shape in zip(self.weights, self._shapes, strict=True)
-            ]
+            stacked = self._shaped_weights()
             state = [variable.value() for variable in self.state]
             loss, metric_state = self._over_lanes(lane, (stacked, state, metric_state, parts))
             return loss_sum + loss * rows, metric_state
@@ -381,10 +444,7 @@ class LaneProgram:
 
         if shared:
             x = tf.nest.map_structure(lambda part: tf.repeat(part[None], self.lanes, axis=0), x)
-        stacked = [
-            tf.reshape(weight.value, (self.lanes, *shape))
-            for weight, shape in zip(self.weights, self._shapes, strict=True)
-        ]
+        stacked = self._shaped_weights()
         return self._over_lanes(lane, (stacked, [v.value() for v in self.state], x))
 
     def _metric_results(self) -> dict[str, Any]:
@@ -401,6 +461,10 @@ class LaneProgram:
         values = [variable.value() for variable in self.metric_state]
         rows = [lane([value[index] for value in values]) for index in range(self.lanes)]
         return {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _dense_or_parts(gradient: Any, sparse: bool) -> Any:
+    return (gradient.values, gradient.indices) if sparse else tf.convert_to_tensor(gradient)
 
 
 def _call(model: Any, x: Any, *, training: bool) -> Any:
@@ -431,7 +495,7 @@ def agrees_with_keras(task: TuningTask, program: LaneProgram, rows: Rows, batch:
     """Train three steps of two lanes and of two Keras models; return the difference, or None.
 
     Losses must agree to 1 part in 1,000 and weights, in mean, to 1 % of how far they moved. Keras
-    trains eagerly here, one batch at a time, with `train_on_batch`.
+    trains one batch at a time with `train_on_batch`, eagerly, or compiled where dropout draws.
 
     Args:
         task: The task.
@@ -463,7 +527,10 @@ def agrees_with_keras(task: TuningTask, program: LaneProgram, rows: Rows, batch:
     for lane, model in enumerate(models):
         before = initial_variables(task, lane)
         leaf_optimizers(model.optimizer)[0].learning_rate = _Constant(rates[lane])
-        model.run_eagerly = True
+        if _draws_random_numbers(model):  # these differ between eager and compiled programs
+            model.jit_compile = True
+        else:
+            model.run_eagerly = True
         for step in range(3):
             part = {
                 name: map_arrays(lambda a, s=step: a[order[s, lane]], value)  # noqa: B023
@@ -485,6 +552,10 @@ def agrees_with_keras(task: TuningTask, program: LaneProgram, rows: Rows, batch:
         if differs > 0.01 * moved + 1e-6:
             return f"weights part by {differs / max(moved, 1e-30):.1%} of how far they moved"
     return None
+
+
+def _draws_random_numbers(model: Any) -> bool:
+    return any("seed_generator" in variable.path for variable in model.non_trainable_variables)
 
 
 class _Constant(keras.optimizers.schedules.LearningRateSchedule):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import re
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,9 +146,10 @@ def _tried(task: TuningTask, known: Programs, program: LaneProgram) -> LaneProgr
     reason = ""
     try:
         try:
-            difference = agrees_with_keras(task, program, rows, batch)
+            with _tensorflow_quiet():
+                difference = agrees_with_keras(task, program, rows, batch)
         except Exception as error:  # no vectorized form, or none under XLA: try lane after lane
-            reason = _first_line(error)
+            reason = _no_vectorized_form(error)
             log.debug("not vectorized: %s", error)
             program = LaneProgram(
                 task, program.lanes, vectorized=False, shared_rows=program.shared_rows
@@ -167,10 +170,27 @@ def _tried(task: TuningTask, known: Programs, program: LaneProgram) -> LaneProgr
     known.why = (
         "three steps of two lanes agree with train_on_batch"
         if program.vectorized
-        else f"lane after lane in one program (not vectorized: {reason}); "
+        else f"lane after lane in one program ({reason}); "
         "three steps of two lanes agree with train_on_batch"
     )
     return program
+
+
+@contextlib.contextmanager
+def _tensorflow_quiet() -> Iterator[None]:
+    """Keep TensorFlow from logging the graph of an operation that has no vectorized form."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _no_vectorized_form(error: Exception) -> str:
+    named = re.search(r'(?:op: "|vectorization defined for )(\w+)', str(error))
+    return f"{named[1]} has no vectorized form" if named else _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

@@ -69,7 +69,7 @@ class _Batches(keras.utils.PyDataset):
         )
 
     def set_epoch(self, epoch: int) -> None:
-        """Take the order of an epoch; Keras's own `on_epoch_end` also comes after its first peek."""
+        """Take an epoch's order; Keras calls `on_epoch_end` also after its first peek."""
         self.order = epoch_order(self.seed, epoch, self.rows.count)
 
 
@@ -237,7 +237,7 @@ def _endless(task: TuningTask, seed: int, steps: int) -> Any:
     rows = rows_of(task.train, task.class_weight)
     for chosen in step_order(seed, steps, rows.count, min(task.batch_size, rows.count)):
         yield {
-            name: map_arrays(lambda array, c=chosen: array[c], part)  # noqa: B023
+            name: map_arrays(lambda array, c=chosen: array[c], part)
             for name, part in rows.parts().items()
         }
 
