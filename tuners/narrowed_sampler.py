@@ -168,8 +168,8 @@ class NarrowedSampler(BaseSampler):
 
         Optuna's samplers ignore failed trials, so they propose a diverging rate again and again.
         Here the upper end is halved back: with `f` the lowest rate that failed above every rate
-        `r` that finished, it is `sqrt(f r)`, with `low` for `r` where none finished. As trials
-        between finish, `r` and with it the upper end climb back towards `f`.
+        `r` that completed, it is `sqrt(f r)`, with `low` for `r` where none did. As trials between
+        complete, `r` and with it the upper end climb back towards `f`. A pruned trial says nothing.
 
         Optuna does not keep whether a trial failed by NaN or by an exception. A failure
         therefore counts at once where the trial says that it diverged (user attribute `diverged`,
@@ -189,7 +189,7 @@ class NarrowedSampler(BaseSampler):
             diverged = _diverged(trial)
             if diverged:
                 proven.append(float(rate))
-            elif trial.state in _FINISHED:
+            elif trial.state == TrialState.COMPLETE:
                 finished = max(finished, float(rate))
             elif diverged is None:
                 unexplained.append(float(rate))

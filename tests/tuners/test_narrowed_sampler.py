@@ -266,6 +266,7 @@ def trial_of(rate: float, state: str = "FAIL", **attributes: object) -> optuna.t
         ([trial_of(1e-5, diverged=True)], 3e-2),  # failed below the bounds: says nothing
         ([trial_of(1e-2, diverged=True), trial_of(2e-2, "COMPLETE")], 3e-2),
         ([trial_of(0.5, diverged=True), trial_of(2e-2, "COMPLETE")], 3e-2),
+        ([trial_of(1e-2, diverged=True), trial_of(2e-2, "PRUNED")], 1e-3),
     ],
 )
 def test_ceiling(trials: list[optuna.trial.FrozenTrial], ceiling: float) -> None:
