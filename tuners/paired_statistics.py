@@ -265,7 +265,5 @@ def _explain(
     if by_wins and (low > 0.5) != (interval is not None and interval[0] > 0):
         return f"{won}, but the mean difference points the other way."
     if by_wins:
-        return (
-            f"{won}, which is too small a share to matter (the rule asks for {MEANINGFUL_SHARE})."
-        )
-    return f"{won}, which includes one half; so does the mean difference include zero."
+        return f"{won}, too small a share to matter (the rule: {MEANINGFUL_SHARE})."
+    return f"{won}, which includes one half, and the interval of the mean includes zero."

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import chromium
+import pytest
+from report_studies import BOUNDS, make_comparison, make_facts, make_study, make_trials
+
+from search_spaces import LearningRateBounds
+from tuners import write_report
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    chromium.need_chromium()
+    return write_report(make_study(), tmp_path_factory.mktemp("full"))
+
+
+@pytest.fixture(scope="module")
+def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    chromium.need_chromium()
+    words = '"><script>alert(1)</script>' + "W" * 500
+    study = make_study(
+        name=words,
+        facts=make_facts(task=words, machine=words, objective=words, command=words)
+        | {words: words},
+        bounds=LearningRateBounds(BOUNDS.low, BOUNDS.high, BOUNDS.suggestion, "ok", words),
+        trials=make_trials(30, attributes={"role": words}),
+        comparison=make_comparison(0.02, 12),
+    )
+    return write_report(study, tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.mark.parametrize("width", [400, 1000])
+def test_the_page_is_quiet_and_fits(page: Path, width: int, tmp_path: Path) -> None:
+    found = chromium.measure(page, width, tmp_path)
+    assert found["width"] == width
+    assert found["seen"] == []
+    assert found["loaded"] == []
+    assert found["wide"] == []
+    assert found["drawn"] > 60
+    assert found["buttons"] >= 8
+    image = chromium.screenshot(page, width, 1400, tmp_path / "page.png")
+    assert struct.unpack(">II", image[16:24]) == (width, 1400)
+    assert len(image) > 20_000  # an empty page of this size compresses to less
+
+
+@pytest.mark.parametrize("width", [400, 1000])
+def test_hostile_words_fit_and_do_nothing(hostile_page: Path, width: int, tmp_path: Path) -> None:
+    found = chromium.measure(hostile_page, width, tmp_path)
+    assert found["seen"] == []
+    assert found["loaded"] == []
+    assert found["wide"] == []
+
+
+def test_the_page_prints(page: Path, tmp_path: Path) -> None:
+    target = tmp_path / "page.pdf"
+    chromium.run(f"--print-to-pdf={target}", "--no-pdf-header-footer", page.as_uri())
+    assert target.read_bytes().startswith(b"%PDF")
+    assert target.stat().st_size > 30_000
+
+
+def test_the_measure_sees_faults(tmp_path: Path) -> None:
+    chromium.need_chromium()
+    page = tmp_path / "faulty.html"
+    page.write_text(
+        "<!doctype html><html><head></head><body><main><p>" + "W" * 400 + "</p>"
+        '<img src="missing.png"><script>console.error("oh no"); nothing.at.all;</script>'
+        "</main></body></html>",
+        encoding="utf-8",
+    )
+    found = chromium.measure(page, 400, tmp_path)
+    assert any("oh no" in said for said in found["seen"])
+    assert any("nothing is not defined" in said for said in found["seen"])
+    assert any("missing.png" in address for address in found["loaded"])
+    assert found["wide"]

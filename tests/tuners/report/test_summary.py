@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState, create_trial
+from report_studies import BOUNDS, make_comparison, make_facts, make_study, make_trial, make_trials
+
+from search_spaces import LearningRateBounds
+from tuners.comparison import Comparison
+from tuners.report.summary import summarize
+from tuners.study_record import record
+
+KEYS = {
+    "verdict",
+    "recommended_learning_rate",
+    "bounds",
+    "curve",
+    "trials",
+    "comparison",
+    "checks",
+    "facts",
+    "cost",
+    "command",
+}
+
+
+def check_strict_json(summary: dict[str, Any]) -> None:
+    assert set(summary) >= KEYS
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_a_full_study() -> None:
+    summary = summarize(make_study())
+    check_strict_json(summary)
+    assert summary["verdict"] == "no_difference_shown"
+    assert summary["recommended_learning_rate"] == 1e-3
+    assert summary["paste"] == "keras.optimizers.Adam(learning_rate=0.001)"
+    assert summary["bounds"]["low"] == BOUNDS.low
+    assert summary["curve"]["seeds"] == 8
+    assert len(summary["curve"]["smoothed"]) == len(summary["curve"]["learning_rates"]) == 120
+    assert summary["cost"]["seconds_total"] == pytest.approx(2.4 + 23.8 + 41.7)
+    assert summary["cost"]["trials"] == {"complete": 23, "pruned": 0, "failed": 1, "running": 0}
+    assert {entry["label"] for entry in summary["learning_curves"]} == {
+        "best",
+        "median",
+        "worst",
+        "baseline",
+    }
+    assert "+0.000433" in summary["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("gain", "pairs", "verdict", "rate", "words"),
+    [
+        (0.02, 30, "better", 1.62e-3, "beats the baseline"),
+        (-0.02, 30, "worse", 1e-3, "is worse than"),
+        (0.0, 30, "no_difference_shown", 1e-3, "No difference shown between"),
+        (0.02, 5, "too_few_pairs", 1e-3, "Too few pairs"),
+    ],
+)
+def test_the_four_verdicts(gain: float, pairs: int, verdict: str, rate: float, words: str) -> None:
+    summary = summarize(make_study(comparison=make_comparison(gain, pairs)))
+    assert summary["verdict"] == verdict
+    assert summary["recommended_learning_rate"] == rate
+    assert words in summary["headline"]
+    assert f"Over {pairs} fresh pairs" in summary["sentence"]
+
+
+def test_a_verdict_without_test_data_says_that_it_is_optimistic() -> None:
+    summary = summarize(make_study(comparison=make_comparison(measured_on="validation")))
+    assert "optimistic" in summary["sentence"]
+    assert any("no test data" in limit for limit in summary["limits"])
+
+
+def test_the_search_that_chose_the_baseline() -> None:
+    comparison = Comparison(
+        "no_difference_shown",
+        "The search chose the baseline.",
+        "val_loss",
+        "loss",
+        "test",
+        "minimize",
+        1e-3,
+        1e-3,
+        1e-3,
+        0,
+        40,
+    )
+    summary = summarize(make_study(comparison=comparison))
+    check_strict_json(summary)
+    assert summary["verdict"] == "no_difference_shown"
+    assert "chose the baseline" in summary["headline"]
+
+
+def test_an_empty_study() -> None:
+    summary = summarize(make_study(bare=True))
+    check_strict_json(summary)
+    assert summary["verdict"] == "not_compared"
+    assert summary["recommended_learning_rate"] is None
+    assert summary["headline"] == "Nothing to judge yet"
+
+
+def test_a_range_test_alone() -> None:
+    study = make_study(bare=True)
+    record(study, bounds=BOUNDS)
+    summary = summarize(study)
+    assert summary["recommended_learning_rate"] == BOUNDS.suggestion
+    assert "Range test only" in summary["headline"]
+
+
+def test_a_foreign_objective_with_recorded_bounds() -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    record(study, bounds=BOUNDS)
+    study.optimize(lambda trial: BOUNDS.suggest(trial) ** 2, n_trials=6)
+    summary = summarize(study)
+    check_strict_json(summary)
+    assert summary["parameter"] == "learning_rate"
+    assert summary["recommended_learning_rate"] == summary["best_trial"]["learning_rate"]
+    assert "not compared" in summary["headline"]
+    assert summary["command"] is None
+
+
+@pytest.mark.parametrize("name", ["lr", "my_learning_rate", "adam_lr", "eta", "alpha"])
+def test_the_learning_rate_is_found_by_its_name_or_its_log_scale(name: str) -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+
+    def objective(trial: optuna.Trial) -> float:
+        trial.suggest_float("dropout", 0.0, 0.5)
+        return trial.suggest_float(name, 1e-5, 1e-1, log=True)
+
+    study.optimize(objective, n_trials=3)
+    assert summarize(study)["parameter"] == name
+
+
+def test_a_study_without_any_rate() -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    study.optimize(lambda trial: trial.suggest_int("units", 1, 9), n_trials=3)
+    summary = summarize(study)
+    check_strict_json(summary)
+    assert summary["parameter"] is None
+    assert summary["recommended_learning_rate"] is None
+
+
+def test_bounds_of_several_optimizers() -> None:
+    study = make_study(bare=True)
+    other = LearningRateBounds(1e-3, 1.0, 0.1, "ok", "by hand")
+    record(study, bounds=BOUNDS, name="adam_rate")
+    record(study, bounds=other, name="sgd_rate")
+    study.add_trial(make_trial(1e-3, 0.5, 0, name="adam_rate"))
+    study.add_trial(make_trial(0.1, 0.4, 1, name="sgd_rate", low=1e-3, high=1.0))
+    summary = summarize(study)
+    assert set(summary["parameters"]) == {"adam_rate", "sgd_rate"}
+    assert summary["parameter"] == "sgd_rate"
+    assert summary["bounds"]["high"] == 1.0
+    assert summary["recommended_learning_rate"] == 0.1
+
+
+def test_a_running_study_says_so() -> None:
+    study = make_study(bare=True, trials=make_trials(4))
+    study.ask({"learning_rate": FloatDistribution(1e-4, 1e-2, log=True)})
+    study.enqueue_trial({"learning_rate": 1e-3})
+    summary = summarize(study)
+    assert "4 trials have ended, 1 are running, 1 are waiting" in summary["notes"][0]
+    assert [row["state"] for row in summary["trials"]].count("RUNNING") == 1
+
+
+def test_an_interrupted_study_says_so() -> None:
+    study = make_study(bare=True, trials=make_trials(4), facts=make_facts(trials=24))
+    assert "4 of the 24 planned trials" in summarize(study)["notes"][0]
+
+
+def test_when_every_trial_failed() -> None:
+    trials = [make_trial(1e-3, None, i, state=TrialState.FAIL) for i in range(3)]
+    summary = summarize(make_study(bare=True, trials=trials))
+    check_strict_json(summary)
+    assert "all 3 failed" in summary["headline"]
+    assert summary["recommended_learning_rate"] is None
+
+
+def test_several_objectives_are_read_by_the_first() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    study.add_trial(
+        create_trial(
+            values=[0.9, 3.0],
+            params={"lr": 0.1, "kind": "a"},
+            distributions={
+                "lr": FloatDistribution(0.01, 1, log=True),
+                "kind": CategoricalDistribution(["a", "b"]),
+            },
+        )
+    )
+    summary = summarize(study)
+    check_strict_json(summary)
+    assert summary["direction"] == "maximize"
+    assert "2 objectives" in summary["notes"][0]
+
+
+def test_passwords_never_appear() -> None:
+    command = "lr-range-search --storage postgresql://me:hunter2@host/db"
+    study = make_study(
+        name="postgresql://me:hunter2@host/db",
+        facts=make_facts(command=command, storage="mysql://x:hunter2@h/db?password=hunter2"),
+        trials=[make_trial(1e-3, 0.4, attributes={"how": "redis://:hunter2@h"})],
+    )
+    assert "hunter2" not in json.dumps(summarize(study))
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"bounds": "hello", "curve": 3, "comparison": [], "facts": "none"},
+        {"bounds": {"learning_rate": {"low": -1}}, "curve": {"learning_rate": {}}},
+        {"bounds": {"x": None}, "curve": {"x": {"learning_rates": [], "losses": []}}},
+        {"comparison": {"verdict": "glorious"}, "facts": {"trials": "many", "seed": {}}},
+        {"comparison": {"verdict": "better", "pairs": 3}},
+        {"facts": {"seconds_search": "long", "command": 4, "optimizer": ["adam"], "epochs": {}}},
+    ],
+)
+def test_attributes_of_another_kind_are_left_out(attributes: dict[str, Any]) -> None:
+    study = make_study(bare=True, trials=make_trials(3))
+    for name, value in attributes.items():
+        study.set_user_attr(name, value)
+    summary = summarize(study)
+    check_strict_json(summary)
+    assert len(summary["trials"]) == 3
+    for name in ("bounds", "curve", "comparison"):
+        if name in attributes:
+            assert summary[name] is None
+            assert any(f"`{name}`" in note for note in summary["notes"])
+
+
+def test_trial_attributes_of_another_kind_are_left_out() -> None:
+    odd = {
+        "role": 3,
+        "seed": "x",
+        "epochs": [1],
+        "best_epoch": 1.5,
+        "seconds": "long",
+        "scores": "many",
+        "curves": {"loss": "falling", "val_loss": [], "other": [None]},
+    }
+    study = make_study(bare=True, trials=[make_trial(1e-3, 0.5, attributes=odd)])
+    summary = summarize(study)
+    check_strict_json(summary)
+    (row,) = summary["trials"]
+    assert (row["role"], row["seed"], row["epochs"], row["scores"]) == ("search", None, None, None)
+    assert summary["learning_curves"] == []
+
+
+def test_infinite_values_are_no_numbers() -> None:
+    study = make_study(bare=True)
+    study.add_trial(make_trial(1e-3, float("inf"), curves=False))
+    summary = summarize(study)
+    check_strict_json(summary)
+    assert summary["trials"][0]["value"] is None
+    assert summary["best_trial"] is None
+
+
+def test_the_summary_is_a_function_of_the_storage_alone(tmp_path: Any) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    kept = optuna.create_study(study_name="kept", storage=storage)
+    source = make_study(trials=make_trials(4))
+    for name, value in source.user_attrs.items():
+        kept.set_user_attr(name, value)
+    kept.add_trials(source.trials)
+    loaded = optuna.load_study(study_name="kept", storage=storage)
+    first, second = summarize(source), summarize(loaded)
+    assert first | {"study_name": "kept", "title": "wine"} == second

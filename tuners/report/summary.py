@@ -1,0 +1,271 @@
+"""A stored study as one plain dict: all that page, terminal and `report.json` say.
+
+A pure function of what the storage holds. It takes any Optuna study: parts that a study does not
+carry, or that carry something else than the record writes, are None and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from search_spaces.learning_rate import LearningRateBounds
+from tuners.comparison import Comparison, mean_and_sd
+from tuners.report import verdicts
+from tuners.report.checks import run_checks
+from tuners.report.trial_rows import ENDED, best_row, best_so_far, shown_curves, trial_rows
+from tuners.report.wording import hide_passwords, paste_line
+from tuners.study_record import plain
+
+if TYPE_CHECKING:
+    import optuna
+
+    from tuners.loss_curve import LossCurve
+
+T = TypeVar("T")
+
+
+def summarize(study: optuna.Study) -> dict[str, Any]:
+    """Return what the study says, as JSON can hold it.
+
+    Returns:
+        A dict with, among others: `verdict` ("better", "worse", "no_difference_shown",
+        "too_few_pairs" or "not_compared") and `sentence`; `recommended_learning_rate`; `bounds` and
+        `curve` of the learning rate, None where there are none; `trials`, one dict each;
+        `comparison`, None where there is none; `checks`; `facts`; `cost`; `command`.
+
+    Example:
+        >>> import optuna
+        >>> summary = summarize(optuna.create_study(study_name="empty"))
+        >>> summary["verdict"], summary["trials"], len(summary["checks"])
+        ('not_compared', [], 10)
+    """
+    attributes = hide_passwords(study.user_attrs)
+    stored = study.get_trials(deepcopy=False)
+    notes: list[str] = []
+    facts = attributes.get("facts")
+    facts = facts if isinstance(facts, dict) else {}
+    bounds = _read_all(attributes.get("bounds"), LearningRateBounds.from_dict, "bounds", notes)
+    curves = _read_all(attributes.get("curve"), _read_curve, "curve", notes)
+    comparison = _read_comparison(attributes.get("comparison"), notes)
+    directions = [direction.name.lower() for direction in study.directions]
+    direction = "maximize" if directions[0] == "maximize" else "minimize"
+    if len(directions) > 1:
+        notes.append(f"The study has {len(directions)} objectives; this page reads the first.")
+    distributions = _distributions(stored)
+    best_params = _best_params(stored, direction)
+    parameter = _pick_parameter([*bounds, *curves], distributions, best_params)
+    rows = hide_passwords(trial_rows(stored, parameter))
+    waiting = sum(trial.state.name == "WAITING" for trial in stored)
+    running = sum(row["state"] == "RUNNING" for row in rows)
+    ended = sum(row["state"] in ENDED for row in rows)
+    planned = facts.get("trials")
+    if running or waiting:
+        notes.append(
+            f"The study is not finished: {ended} trials have ended, {running} are running, "
+            f"{waiting} are waiting. Write the report again for a later state."
+        )
+    elif isinstance(planned, int) and ended < planned:
+        notes.append(f"{ended} of the {planned} planned trials have ended: it was interrupted.")
+    names = list(dict.fromkeys([*bounds, *curves, *([parameter] if parameter else [])]))
+    parameters = {
+        name: {
+            "bounds": bounds[name].to_dict() if name in bounds else None,
+            "curve": _draw_curve(curves[name]) if name in curves else None,
+            "distribution": distributions.get(name),
+        }
+        for name in names
+    }
+    main = parameters.get(parameter or "", {"bounds": None, "curve": None, "distribution": None})
+    summary: dict[str, Any] = {
+        "schema": 1,
+        "title": str(facts.get("task") or study.study_name),
+        "study_name": hide_passwords(study.study_name),
+        "as_of": _last_moment(stored),
+        "objective": str(facts.get("objective") or "objective value"),
+        "direction": direction,
+        "parameter": parameter,
+        "bounds": main["bounds"],
+        "curve": main["curve"],
+        "distribution": main["distribution"],
+        "parameters": parameters,
+        "baseline_learning_rate": _baseline(facts, comparison, rows),
+        "trials": rows,
+        "best_trial": best_row(rows, direction),
+        "best_so_far": best_so_far(rows, direction),
+        "learning_curves": shown_curves(stored, rows, direction, comparison),
+        "comparison": comparison,
+        "facts": facts,
+        "notes": notes,
+        "command": facts.get("command") if isinstance(facts.get("command"), str) else None,
+    }
+    summary |= verdicts.decide(summary)
+    summary["paste"] = paste_line(facts.get("optimizer"), summary["recommended_learning_rate"])
+    summary["cost"] = _cost(summary)
+    summary["limits"] = verdicts.limits(summary)
+    summary["checks"] = [asdict(check) for check in run_checks(summary)]
+    return plain(summary, 10)
+
+
+def _read_all(
+    stored: Any, read: Callable[[Mapping[str, Any]], T], name: str, notes: list[str]
+) -> dict[str, T]:
+    if stored is None:
+        return {}
+    if not isinstance(stored, Mapping):
+        notes.append(f"The study's `{name}` attribute is not one of this record and is left out.")
+        return {}
+    found = {}
+    for parameter, entry in stored.items():
+        try:
+            found[str(parameter)] = read(entry)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            notes.append(f"The study's `{name}` of {parameter!r} cannot be read and is left out.")
+    return found
+
+
+def _read_curve(entry: Mapping[str, Any]) -> LossCurve:
+    from tuners.loss_curve import LossCurve
+
+    return LossCurve.from_dict(entry)
+
+
+def _read_comparison(stored: Any, notes: list[str]) -> dict[str, Any] | None:
+    if stored is None:
+        return None
+    try:
+        comparison = Comparison.from_dict(stored)
+        found = comparison.to_dict() | {
+            "optimistic": comparison.optimistic,
+            "test_noise": comparison.test_noise,
+            "accuracy_gain": None,
+            "scores": {},
+        }
+        if comparison.chosen and comparison.baseline:
+            sides = {"chosen": comparison.chosen, "baseline": comparison.baseline}
+            found["scores"] = {
+                "value": {side: mean_and_sd(arm.values) for side, arm in sides.items()},
+                "accuracy": {side: mean_and_sd(arm.accuracy) for side, arm in sides.items()},
+                "validation": {side: mean_and_sd(arm.validation) for side, arm in sides.items()},
+                "diverged": {side: sum(arm.diverged) for side, arm in sides.items()},
+            }
+            means = [found["scores"]["accuracy"][side][0] for side in sides]
+            if None not in means:
+                found["accuracy_gain"] = means[0] - means[1]
+        elif comparison.pairs:
+            raise ValueError("a comparison with pairs has two arms")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        notes.append("The study's `comparison` cannot be read and is left out.")
+        return None
+    return found
+
+
+def _draw_curve(curve: LossCurve) -> dict[str, Any]:
+    """Return the stored curve with its smoothed mean and the band of its smoothed seeds."""
+    from tuners.curve_smoothing import smooth_curve
+
+    table = np.asarray(curve.losses, float).reshape(len(curve.learning_rates), -1)
+    rates = np.asarray(curve.learning_rates, float)
+    drawn = curve.to_dict() | {"seeds": table.shape[1], "smoothed": plain(curve.smoothed())}
+    drawn["coarse"] = None if curve.coarse is None else _draw_curve(curve.coarse)
+    if table.shape[1] > 1:
+        single = np.column_stack([smooth_curve(rates, seed[:, None]) for seed in table.T])
+        kept = np.isfinite(single).any(axis=1)
+        band = np.full((2, len(rates)), np.nan)
+        band[:, kept] = np.nanquantile(single[kept], [0.1, 0.9], axis=1)
+        drawn["band_low"], drawn["band_high"] = plain(band)
+    return drawn
+
+
+def _distributions(trials: list[optuna.trial.FrozenTrial]) -> dict[str, dict[str, Any]]:
+    """Return low, high and log of every float parameter that the trials have."""
+    found: dict[str, dict[str, Any]] = {}
+    for trial in trials:
+        for name, distribution in trial.distributions.items():
+            low, high = getattr(distribution, "low", None), getattr(distribution, "high", None)
+            if isinstance(low, float) and isinstance(high, float):
+                log = bool(getattr(distribution, "log", False))
+                found[str(name)] = {"low": low, "high": high, "log": log}
+    return found
+
+
+def _best_params(trials: list[optuna.trial.FrozenTrial], direction: str) -> dict[str, Any]:
+    sign = 1 if direction == "minimize" else -1
+    finished = [
+        trial
+        for trial in trials
+        if trial.state.name == "COMPLETE" and trial.values and math.isfinite(trial.values[0])
+    ]
+    return min(finished, key=lambda t: sign * t.values[0]).params if finished else {}
+
+
+def _pick_parameter(
+    recorded: list[str], distributions: Mapping[str, Mapping[str, Any]], best: Mapping[str, Any]
+) -> str | None:
+    """Return the learning rate's name: a recorded one the best trial used, else the likeliest."""
+    for name in recorded:
+        if name in best:
+            return name
+    if recorded:
+        return recorded[0]
+    likely = [name for name in distributions if "learning_rate" in name.lower()]
+    likely += [name for name in distributions if name.lower() in ("lr", "eta", "step_size")]
+    likely += [name for name in distributions if name.lower().endswith("lr")]
+    likely += [name for name, entry in distributions.items() if entry["log"]]
+    likely = [name for name in likely if distributions[name]["low"] > 0]
+    return next((name for name in likely if name in best), likely[0] if likely else None)
+
+
+def _baseline(
+    facts: Mapping[str, Any], comparison: Mapping[str, Any] | None, rows: list[dict]
+) -> float | None:
+    if comparison:
+        return comparison["baseline_learning_rate"]
+    stored = facts.get("baseline_learning_rate")
+    if isinstance(stored, (int, float)) and 0 < stored < math.inf:
+        return float(stored)
+    return next((r["learning_rate"] for r in rows if r["role"] == "baseline"), None)
+
+
+def _last_moment(trials: list[optuna.trial.FrozenTrial]) -> str | None:
+    moments = [trial.datetime_complete or trial.datetime_start for trial in trials]
+    known = [moment for moment in moments if moment is not None]
+    return max(known).strftime("%Y-%m-%d %H:%M") if known else None
+
+
+def _cost(summary: Mapping[str, Any]) -> dict[str, Any]:
+    facts, rows, comparison = summary["facts"], summary["trials"], summary["comparison"]
+
+    def fact(name: str, otherwise: float | None) -> float | None:
+        value = facts.get(name)
+        known = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return value if known else otherwise
+
+    seconds = [row["seconds"] for row in rows if row["seconds"] is not None]
+    epochs = [row["epochs"] * len(row["scores"] or [0]) for row in rows if row["epochs"]]
+    cost: dict[str, Any] = {
+        "trials": dict.fromkeys(("complete", "pruned", "failed", "running"), 0),
+        "seconds_range_test": fact("seconds_range_test", None),
+        "seconds_search": fact("seconds_search", sum(seconds) if seconds else None),
+        "seconds_comparison": fact(
+            "seconds_comparison", comparison["seconds"] if comparison else None
+        ),
+        "steps_range_test": fact("steps_range_test", None),
+        "epochs_search": fact("epochs_search", sum(epochs) if epochs else None),
+        "epochs_comparison": fact(
+            "epochs_comparison",
+            2 * comparison["pairs"] * comparison["epochs"] if comparison else None,
+        ),
+    }
+    words = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
+    for row in rows:
+        cost["trials"][words[row["state"]]] += 1
+    parts = [cost[f"seconds_{part}"] for part in ("range_test", "search", "comparison")]
+    known = [part for part in parts if part is not None]
+    cost["seconds_total"] = sum(known) if known else None
+    cost["gain"] = comparison["mean_difference"] if comparison else None
+    return cost

@@ -1,0 +1,155 @@
+"""The verdict of a study in a sentence, what is recommended, and what was not varied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuners.report.wording import number, rate, signed
+
+
+def decide(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `verdict`, `headline`, `sentence`, `recommended_learning_rate` and `recommendation`.
+
+    Args:
+        summary: The study's summary, as far as `tuners.report.summary` has built it.
+    """
+    comparison = summary["comparison"]
+    return _not_compared(summary) if comparison is None else _compared(comparison)
+
+
+def _compared(comparison: Mapping[str, Any]) -> dict[str, Any]:
+    verdict, pairs = comparison["verdict"], comparison["pairs"]
+    chosen, baseline = (
+        comparison["chosen_learning_rate"],
+        comparison["baseline_learning_rate"],
+    )
+    sides = _sides(comparison)
+    headline = {
+        "better": f"{sides[0]} beats {sides[1]}",
+        "worse": f"{sides[0]} is worse than {sides[1]}",
+        "no_difference_shown": f"No difference shown between {sides[0]} and {sides[1]}",
+        "too_few_pairs": f"Too few pairs to judge {sides[0]} against {sides[1]}",
+    }[verdict]
+    headline = headline[0].upper() + headline[1:]
+    if not pairs:
+        headline = f"No difference shown: the search chose the baseline, {rate(baseline)}"
+        sentence = comparison["reason"]
+    else:
+        low_high = comparison["interval"]
+        interval = (
+            f" (95\u00a0% interval {signed(low_high[0])} to {signed(low_high[1])})"
+            if low_high
+            else ""
+        )
+        sentence = (
+            f"Over {pairs} fresh {'pair' if pairs == 1 else 'pairs'} the mean gain in "
+            f"{measure(comparison)} is {signed(comparison['mean_difference'])}{interval}, with "
+            f"{comparison['wins']:g} of {pairs} won; a positive gain favours {rate(chosen)}."
+        )
+    if comparison["optimistic"] and pairs:
+        sentence += (
+            " There is no test data: it is measured on the validation rows that picked the epoch, "
+            "which is optimistic."
+        )
+    recommended = comparison["recommended_learning_rate"]
+    kept = recommended != chosen or not pairs
+    why = {
+        "better": "It holds up in fresh pairs.",
+        "worse": "The chosen rate did worse in fresh pairs.",
+        "no_difference_shown": "Nothing shows that another rate would do better.",
+        "too_few_pairs": "A change should be shown first; run more pairs.",
+    }[verdict]
+    return {
+        "verdict": verdict,
+        "headline": headline,
+        "sentence": sentence,
+        "recommended_learning_rate": recommended,
+        "recommendation": f"{'Keep the baseline' if kept else 'Use'} {rate(recommended)}. {why}",
+    }
+
+
+def _not_compared(summary: Mapping[str, Any]) -> dict[str, Any]:
+    best, bounds = summary["best_trial"], summary["bounds"]
+    ended = [trial for trial in summary["trials"] if trial["state"] in ("FAIL", "PRUNED")]
+    recommended = recommendation = None
+    if best is not None and best["learning_rate"] is not None:
+        recommended = best["learning_rate"]
+        headline = f"Best trial so far: {rate(recommended)}, not compared with a baseline"
+        sentence = (
+            f"Trial {best['number']} reached {number(best['value'])} in {summary['objective']}. "
+            "A selection score looks better than it is; fresh pairs against a baseline would tell."
+        )
+        recommendation = f"Try {rate(recommended)}, and compare it before you rely on it."
+    elif best is not None:
+        headline = "A search without a learning rate"
+        sentence = (
+            f"Trial {best['number']} reached {number(best['value'])} in {summary['objective']}; "
+            "no parameter of the study is a learning rate."
+        )
+    elif ended:
+        headline = f"No trial finished: all {len(ended)} failed or were pruned"
+        sentence = "Nothing can be recommended from a search without a finished trial."
+    elif bounds is not None and bounds["status"] == "ok":
+        recommended = bounds["suggestion"]
+        headline = f"Range test only: try {rate(recommended)} first"
+        sentence = "No trial has ended yet, so this is the range test's suggestion alone."
+        recommendation = f"Try {rate(recommended)}."
+    else:
+        headline = "Nothing to judge yet"
+        sentence = "The study holds no finished trial and no comparison."
+    return {
+        "verdict": "not_compared",
+        "headline": headline,
+        "sentence": sentence,
+        "recommended_learning_rate": recommended,
+        "recommendation": recommendation,
+    }
+
+
+def measure(comparison: Mapping[str, Any]) -> str:
+    """Return what was judged in words, for example "test loss"."""
+    return f"{comparison['measured_on']} {comparison['metric'].replace('_', ' ')}"
+
+
+def limits(summary: Mapping[str, Any]) -> list[str]:
+    """Return what the study did not vary or could not know, a sentence each."""
+    comparison, facts = summary["comparison"], summary["facts"]
+    found = [
+        "Model, optimizer settings other than the learning rate, batch size and data set were held "
+        "fixed: the verdict is on this task, not on learning rates in general.",
+    ]
+    if comparison and comparison["pairs"]:
+        if comparison["resplit"]:
+            found.append(
+                "Each pair had its own training and validation split, weights and order of "
+                "batches; the test rows were the same for all."
+            )
+        else:
+            found.append(
+                "The pairs differ in weights and order of batches only; the split was the same for "
+                "all, so how much the data matter is not in the interval."
+            )
+        found.append(
+            "The baseline ran as it is. A fair rival would have had its other settings tuned too."
+        )
+    if comparison and comparison["pairs"] and comparison["optimistic"]:
+        found.append("There is no test data; epoch and verdict come from the same rows.")
+    engine = facts.get("engine")
+    if summary["trials"]:
+        by = f" by {engine}" if isinstance(engine, str) else ""
+        found.append(f"One search{by} with one seed: another seed would have tried other rates.")
+    found.append("One machine: another one can differ in the last digits, and so in single runs.")
+    return found
+
+
+def _sides(comparison: Mapping[str, Any]) -> tuple[str, str]:
+    chosen, baseline = comparison["chosen"], comparison["baseline"]
+    names = [arm["name"] if arm else "" for arm in (chosen, baseline)]
+    rates = (
+        rate(comparison["chosen_learning_rate"]),
+        rate(comparison["baseline_learning_rate"]),
+    )
+    if names[0] != names[1]:
+        return f"{names[0]} at {rates[0]}", f"{names[1]} at {rates[1]}"
+    return f"learning rate {rates[0]}", f"the baseline {rates[1]}"

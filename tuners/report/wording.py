@@ -1,0 +1,145 @@
+"""Numbers, rates, durations and secrets as text: one wording for page and terminal."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_PASSWORD = re.compile(r"(?P<head>[A-Za-z][\w+.-]*://[^\s/:@'\"]*):[^\s'\"/@]*@")
+_ODD_PASSWORD = re.compile(r"(?P<head>[A-Za-z][\w+.-]*://[^\s/:@'\"]*):[^\s'\"]*@(?=[^\s@'\"]+)")
+_QUERY = re.compile(
+    r"(?P<head>[?&](?:password|passwd|pwd|token|secret|sslpassword)=)[^&\s'\"]*", re.I
+)
+_CLASSES = {
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "adamax": "Adamax",
+    "adadelta": "Adadelta",
+    "adafactor": "Adafactor",
+    "adagrad": "Adagrad",
+    "ftrl": "Ftrl",
+    "lamb": "Lamb",
+    "lion": "Lion",
+    "muon": "Muon",
+    "nadam": "Nadam",
+    "rmsprop": "RMSprop",
+    "sgd": "SGD",
+}
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """Return a number with `digits` significant digits, "n/a" for None and what is not finite.
+
+    Example:
+        >>> number(0.123456), number(1234567.0), number(None), number(3)
+        ('0.1235', '1.235e+06', 'n/a', '3')
+    """
+    if value is None or isinstance(value, str):
+        return "n/a" if value is None else value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not math.isfinite(value):
+        return "n/a"
+    if float(value).is_integer() and abs(value) < 1e9:
+        return f"{int(value):,}"
+    return f"{value:.{digits}g}"
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """Return a number with its sign, a true minus for negative ones."""
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    return ("+" if value > 0 else "\u2212" if value < 0 else "") + f"{abs(value):.{digits}g}"
+
+
+def rate(value: float | None) -> str:
+    """Return a learning rate with 3 significant digits, plain from 0.001 on.
+
+    Example:
+        >>> rate(0.001), rate(0.00123456), rate(2.5e-06), rate(0.18)
+        ('0.001', '0.00123', '2.5e-6', '0.18')
+    """
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    if value >= 9.995e-4 or value <= 0:
+        return f"{value:.3g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def mean_with_sd(mean: float | None, sd: float | None) -> tuple[str, str]:
+    """Return mean and standard deviation to the same decimal place, the sd with 2 digits.
+
+    Example:
+        >>> mean_with_sd(0.77994, 0.00891)
+        ('0.7799', '0.0089')
+    """
+    if mean is None or not sd or not 1e-12 < sd < 1e12:
+        return number(mean), number(sd, 2)
+    places = max(0, 1 - math.floor(math.log10(sd)))
+    return f"{mean:.{places}f}", f"{sd:.{places}f}"
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    """Return a share in [0, 1] in percent."""
+    return "n/a" if value is None else f"{100 * value:.{digits}f}\u00a0%"
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds as "8.4 s", "2 min 05 s" or "1 h 02 min".
+
+    Example:
+        >>> duration(8.41), duration(125.2), duration(3725)
+        ('8.4 s', '2 min 05 s', '1 h 02 min')
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return "n/a"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def shorten(text: Any, length: int = 80) -> str:
+    """Return the text cut to `length` characters, an ellipsis at the cut."""
+    text = str(text)
+    return text if len(text) <= length else text[: length - 1] + "\u2026"
+
+
+def hide_passwords(value: Any) -> Any:
+    """Return text, or every text of a nest, without the passwords of addresses in it.
+
+    Example:
+        >>> hide_passwords("--storage postgresql://me:secret@host/db?sslmode=require")
+        '--storage postgresql://me:***@host/db?sslmode=require'
+    """
+    if isinstance(value, str):
+        for pattern in (_PASSWORD, _ODD_PASSWORD):
+            value = pattern.sub(r"\g<head>:***@", value)
+        return _QUERY.sub(r"\g<head>***", value)
+    if isinstance(value, Mapping):
+        return {hide_passwords(key): hide_passwords(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [hide_passwords(item) for item in value]
+    return value
+
+
+def paste_line(optimizer: Any, learning_rate: float | None) -> str | None:
+    """Return the line that sets the rate, with the optimizer's class where its name is known.
+
+    Example:
+        >>> paste_line("adam", 0.00123456)
+        'keras.optimizers.Adam(learning_rate=0.001235)'
+        >>> paste_line(None, 0.5)
+        'model.optimizer.learning_rate = 0.5'
+    """
+    if learning_rate is None:
+        return None
+    name = _CLASSES.get(str(optimizer).lower())
+    if name is None:
+        return f"model.optimizer.learning_rate = {learning_rate:.4g}"
+    return f"keras.optimizers.{name}(learning_rate={learning_rate:.4g})"
