@@ -1,0 +1,44 @@
+"""The KerasTuner examples, before and after."""
+
+from __future__ import annotations
+
+import difflib
+import runpy
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NAMES = ("keras_tuner_bayesian", "keras_tuner_hyperband")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_at_most_three_lines_differ(name: str) -> None:
+    before, after = (
+        [line for line in (EXAMPLES / f"{name}_{when}.py").read_text().splitlines() if line]
+        for when in ("before", "after")
+    )
+    changed = [line for line in difflib.ndiff(before, after) if line[0] in "+-"]
+    assert 1 <= len(changed) <= 3
+    assert all(line[0] == "+" for line in changed)
+
+
+# KerasTuner loads the best weights into models whose optimizer holds nothing yet
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer:UserWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_and_narrows(name: str, when: str, tmp_path: Path) -> None:
+    main = runpy.run_path(str(EXAMPLES / f"{name}_{when}.py"))["main"]
+    size = {"max_trials": 2, "epochs": 1} if "bayesian" in name else {"max_epochs": 2}
+    tuner = main(directory=tmp_path, **size)
+    rate = "lr" if "bayesian" in name else "compile/learning_rate"
+    (entry,) = (entry for entry in tuner.oracle.hyperparameters.space if entry.name == rate)
+    width = len(entry.values) if hasattr(entry, "ordered") else entry.max_value / entry.min_value
+    declared = 6 if hasattr(entry, "ordered") else 1e5
+    if when == "before":
+        assert width == pytest.approx(declared)
+    else:
+        assert width < declared
+    assert all(trial.status == "COMPLETED" for trial in tuner.oracle.trials.values())
