@@ -1,0 +1,302 @@
+"""The whole job: range test, search, comparison, report; what is done already is left out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuners.command import run_folder
+from tuners.command.errors import ALL_FAILED, DONE, users_input
+from tuners.command.options import JobOptions
+from tuners.command.screen import Screen
+from tuners.command.settings import job_settings
+from tuners.command.task_loading import baseline_task, check_task, load_tasks, safe_name
+
+if TYPE_CHECKING:
+    import optuna
+
+    from search_spaces import TuningTask
+    from tuners.comparison import Comparison
+
+SAME = 1e-9  # share by which a rate read back from a storage may differ
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What is to be done, once all that can be checked without training is checked.
+
+    Args:
+        options: The checked options.
+        tasks: What is tuned, by optimizer; under None where there is one task.
+        folder: Where the report is written.
+        address: Of the storage.
+        study_name: Of the study.
+        settings: What must stay the same when the job is gone on with.
+        command: The command that repeats the job.
+    """
+
+    options: JobOptions
+    tasks: Mapping[str | None, TuningTask]
+    folder: Path
+    address: str
+    study_name: str
+    settings: Mapping[str, Any]
+    command: str
+
+    @property
+    def optimizer(self) -> str:
+        """Names of the optimizers, with commas between."""
+        return str(self.settings["optimizer"])
+
+
+def prepare(options: JobOptions, command: str) -> Job:
+    """Return the job that the options ask for; nothing is written.
+
+    Args:
+        options: The checked options.
+        command: The command line, without passwords.
+
+    Raises:
+        UserError: The data, the task, the folder or what it holds break a rule.
+    """
+    from tuners.task_facts import task_facts
+
+    tasks = load_tasks(options)
+    names = options.optimizers
+    if options.task is not None:
+        check_task(tasks[None], options.objective, options.seed)
+        names = (str(task_facts(tasks[None], options.epochs)["optimizer"]).lower(),)
+    name = "wine" if options.task is None else tasks[None].name
+    out = options.out or str(
+        Path("runs")
+        / f"{safe_name(name)}-{safe_name('-'.join(names))}-{options.engine}-seed{options.seed}"
+    )
+    folder = Path(out).expanduser()
+    settings = job_settings(options, tasks, ", ".join(names))
+    study_name = options.study_name or (name if len(names) == 1 else f"{name}-{'-'.join(names)}")
+    run_folder.check_folder(folder, study_name, settings)
+    address = options.storage or run_folder.storage_address(folder)
+    if options.task is None:  # after the folder's check, which needs no model
+        for task in tasks.values():
+            check_task(task, options.objective, options.seed)
+    return Job(options, tasks, folder, address, study_name, settings, command)
+
+
+def run(job: Job, study: optuna.Study, screen: Screen) -> int:
+    """Do what is left of a job; return the exit code.
+
+    Args:
+        job: What `prepare` returned.
+        study: What `open_study` returned.
+        screen: Where progress is shown.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; what was told to the storage is kept.
+    """
+    test_ranges(job, study, screen)
+    search_rates(job, study, screen)
+    return ALL_FAILED if compare_rates(job, study, screen) is None else DONE
+
+
+def open_study(job: Job) -> optuna.Study:
+    """Return the stored study of a job, or a new one that carries its settings.
+
+    Raises:
+        UserError: The storage cannot be used, or the study in it was made otherwise.
+    """
+    from tuners.study_record import record_facts
+    from tuners.training import direction
+
+    options = job.options
+    study = run_folder.open_study(
+        job.address,
+        job.study_name,
+        direction(options.objective),
+        job.settings,
+        alone=options.storage is None,
+    )
+    record_facts(study, command=job.command)
+    return study
+
+
+def parameter(label: str | None) -> str:
+    """Return the name of the rate among a trial's parameters."""
+    return "learning_rate" if label is None else f"learning_rate_{label}"
+
+
+def test_ranges(job: Job, study: optuna.Study, screen: Screen) -> None:
+    """Find and record the bounds of each task, unless the study has them."""
+    from tuners.narrowing import as_bounds
+    from tuners.study_record import record, record_facts, recorded_bounds, recorded_facts
+
+    for label, task in job.tasks.items():
+        if parameter(label) in recorded_bounds(study):
+            continue
+        if job.options.bounds is not None:
+            bounds, _ = as_bounds(job.options.bounds)
+            record(study, bounds=bounds, name=parameter(label))
+            continue
+        title = "range test" if label is None else f"range test of {label}"
+        started = time.perf_counter()
+        with screen.stage(title, "steps") as tell:
+            curve = _range_test(job.options, task, tell)
+        facts = recorded_facts(study)
+        seconds = facts.get("seconds_range_test", 0.0) + time.perf_counter() - started
+        steps = facts.get("steps_range_test", 0) + (curve.gradient_steps or 0)
+        record_facts(study, seconds_range_test=round(seconds, 3), steps_range_test=steps)
+        # the bounds last, since they say that the test is done
+        record(study, curve=curve, name=parameter(label))
+        record(study, bounds=curve.bounds(), name=parameter(label))
+
+
+def search_rates(job: Job, study: optuna.Study, screen: Screen) -> None:
+    """Run what is left of the search."""
+    from tuners import search
+    from tuners.study_record import recorded_bounds, recorded_curves
+    from tuners.study_storage import open_storage
+
+    options, tasks = job.options, job.tasks
+    bounds = {label: recorded_bounds(study)[parameter(label)] for label in tasks}
+    curves = {label: recorded_curves(study).get(parameter(label)) for label in tasks}
+    curves = {label: curve for label, curve in curves.items() if curve is not None}
+    one = None in tasks
+    with screen.stage("search", "epochs") as tell:
+        search(
+            tasks[None] if one else dict(tasks),
+            bounds[None] if one else bounds,
+            engine=options.engine,
+            sampler=options.algorithm if options.engine == "optuna" else "tpe",
+            tuner=options.algorithm if options.engine == "keras-tuner" else "bayesian",
+            trials=options.trials,
+            epochs=options.epochs,
+            storage=open_storage(job.address),
+            study_name=study.study_name,
+            seed=options.seed,
+            pruner=None if options.pruner == "none" else options.pruner,
+            objective=options.objective,
+            curve=curves.get(None) if one else curves,
+            how=options.how,
+            on_trial=_trial_lines(options, screen),
+            on_epoch=tell,
+        )
+
+
+def compare_rates(job: Job, study: optuna.Study, screen: Screen) -> Comparison | None:
+    """Compare the best rate with the baseline, unless that is done; None if no trial finished."""
+    from tuners import compare
+    from tuners.study_record import recorded_comparison
+
+    try:
+        best = study.best_trial
+    except ValueError:  # no trial is complete
+        return None
+    options = job.options
+    label = best.params.get("optimizer") if None not in job.tasks else None
+    rate = float(best.params[parameter(label)])
+    chosen, rival = (
+        job.tasks[label],
+        baseline_task(options, job.tasks, label),
+    )
+    known = recorded_comparison(study)
+    if known is not None and _stands(known, options, rate, chosen, rival):
+        return known
+    if known is not None:
+        screen.note(
+            f"comparison: {known.pairs} pairs at {known.chosen_learning_rate:.4g} are known, "
+            f"{options.pairs} at {rate:.4g} are asked for; all are trained anew"
+        )
+    with screen.stage("comparison", "epochs") as tell, users_input():
+        return compare(
+            chosen if chosen is rival else (chosen, rival),
+            rate,
+            baseline=options.baseline,
+            pairs=options.pairs,
+            epochs=options.epochs,
+            study=study,
+            objective=options.objective,
+            seed=options.pair_seed,
+            how=options.how,
+            on_epoch=tell,
+        )
+
+
+def _stands(
+    known: Comparison, options: JobOptions, rate: float, chosen: TuningTask, rival: TuningTask
+) -> bool:
+    """Whether a stored comparison is the one that is asked for."""
+
+    def same(one: float, other: float | None) -> bool:
+        return other is None or abs(one / other - 1) <= SAME
+
+    names = (chosen.name, rival.name)
+    return (
+        same(known.chosen_learning_rate, rate)
+        and same(known.baseline_learning_rate, options.baseline or rival.baseline_learning_rate)
+        and (known.chosen is None or (known.chosen.name, known.baseline.name) == names)  # type: ignore[union-attr]
+        and known.epochs == options.epochs
+        and known.objective == options.objective
+        and (known.pairs >= options.pairs or known.pairs == 0)
+    )
+
+
+def _range_test(options: JobOptions, task: TuningTask, tell: Any) -> Any:
+    from tuners import range_test
+
+    return range_test(
+        task,
+        declared=options.declared,
+        seeds=options.range_seeds,
+        seed=options.seed,
+        how=options.how,
+        epochs=options.epochs,
+        progress=tell,
+    )
+
+
+def _trial_lines(options: JobOptions, screen: Screen) -> Any:
+    def show(study: optuna.Study, trial: Any) -> None:
+        screen.note(describe_trial(study, trial, options))
+
+    return show
+
+
+def describe_trial(study: optuna.Study, trial: Any, options: JobOptions) -> str:
+    """Return the line of a finished trial, in columns of fixed width.
+
+    Args:
+        study: The study.
+        trial: The trial.
+        options: The job's options: trials in all, objective.
+    """
+    from tuners.report.wording import rate
+
+    states = {"COMPLETE": "ok", "PRUNED": "pruned", "FAIL": "failed"}
+    state = "diverged" if trial.user_attrs.get("diverged") else states.get(trial.state.name, "?")
+    best = _best_until(study, trial)
+    label = trial.params.get("optimizer")
+    value = trial.value if trial.state.name == "COMPLETE" else None
+    shown = "-" if value is None else f"{value:.4f}"
+    mark = "*" if best is not None and best.number == trial.number else " "
+    ended = "" if best is None else f"best {best.value:.4f} (#{best.number})"
+    width = len(str(options.trials))
+    named = "" if label is None else f"  {label}"
+    seconds = trial.user_attrs.get("seconds") or 0.0
+    return (
+        f" {trial.number + 1:>{width}}/{options.trials}  {state:<8}  {options.objective} "
+        f"{shown:>8}{mark}  {ended:<18}  lr {rate(trial.params[parameter(label)]):<8}{named}"
+        f"  {seconds:.1f} s"
+    )
+
+
+def _best_until(study: optuna.Study, last: Any) -> Any:
+    """Return the best trial among those up to one, or None."""
+    done = [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.number <= last.number and trial.state.name == "COMPLETE"
+    ]
+    sign = 1 if study.direction.name == "MINIMIZE" else -1
+    return min(done, key=lambda trial: (sign * (trial.value or 0.0), trial.number), default=None)

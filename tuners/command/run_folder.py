@@ -1,0 +1,169 @@
+"""Where a run is kept: its folder, the lock on it, the storage, and the study in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tuners.command.errors import Refused, UserError, users_input
+from tuners.command.settings import JOB, check_report, check_study
+
+if TYPE_CHECKING:
+    import optuna
+
+DATABASE = "study.db"
+PAGE = "report.html"
+
+
+def check_folder(folder: Path, study_name: str, settings: Mapping[str, Any]) -> None:
+    """Check, before anything is made, that a folder is free or holds this very run.
+
+    Args:
+        folder: The run's folder, which may be missing.
+        study_name: Name of the study.
+        settings: The settings of this run.
+
+    Raises:
+        UserError: It is a file, or holds a report of another run.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"`--out` must be a folder, but {str(folder)!r} is a file; pass another.")
+    page, stored = folder / PAGE, folder / "report.json"
+    if stored.exists():
+        where = f"the report.json in {str(folder)!r}"
+        try:
+            report = json.loads(stored.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise Refused(f"{where} cannot be read; pass another --out.") from None
+        check_report(report, study_name, settings, where)
+    elif page.exists():
+        raise Refused(f"{str(folder)!r} holds a {PAGE} of something else; pass another --out.")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and see that files can be written to it.
+
+    Raises:
+        UserError: They cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"`--out` must be a folder that can be written, but {str(folder)!r} cannot "
+            f"({reason}); pass another, or see to its rights."
+        ) from None
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes of this machine out of a folder; the system undoes it after a kill.
+
+    Raises:
+        UserError: Another process is in it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another process is working on the run in {str(folder)!r}; wait for it, or "
+                "pass another --out."
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(handle)
+
+
+def storage_address(folder: Path) -> str:
+    """Return the address of the database in a folder.
+
+    Raises:
+        UserError: The folder's name has a character that an address cannot hold.
+    """
+    path = (folder / DATABASE).as_posix()
+    if "?" in path or "#" in path:
+        raise UserError(
+            f"`--out` must not have ? or # in its path, but got {str(folder)!r}; pass another."
+        )
+    return f"sqlite:///{path}"
+
+
+def open_study(
+    address: str,
+    name: str,
+    direction: Literal["minimize", "maximize"],
+    settings: Mapping[str, Any],
+    *,
+    alone: bool,
+) -> optuna.Study:
+    """Return the study of this run: the stored one, or a new one with its settings.
+
+    Args:
+        address: Of the storage.
+        name: Of the study.
+        direction: "minimize" or "maximize".
+        settings: The settings of this run.
+        alone: Whether no other study may be in the storage.
+
+    Raises:
+        UserError: The storage cannot be used, or its study was made otherwise.
+    """
+    import optuna
+
+    from tuners.study_storage import hide_password, open_storage
+
+    where = hide_password(address)
+    with users_input():
+        storage = open_storage(address)
+    with _drivers_errors(where):
+        names = optuna.get_all_study_names(storage)
+        others = [each for each in names if each != name]
+        if alone and others:
+            raise Refused(
+                f"{where} holds the study {others[0]!r}, not {name!r}; "
+                "pass its --study-name, or another --out."
+            )
+        if name in names:
+            study = optuna.load_study(study_name=name, storage=storage)
+        else:
+            study = optuna.create_study(storage=storage, study_name=name, direction=direction)
+        check_study(study, settings, where)
+        if JOB not in study.user_attrs:
+            study.set_user_attr(JOB, dict(settings))
+    return study
+
+
+@contextlib.contextmanager
+def _drivers_errors(where: str) -> Iterator[None]:
+    from tuners.study_storage import hide_password
+
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = hide_password(" ".join(str(error).split()))[:300]
+        problem = f"{type(error).__name__}: {reason}"
+    else:
+        return
+    raise UserError(
+        f"`--storage` {where} cannot be used ({problem}); see to its rights, its space and "
+        "whether it is a database of Optuna's."
+    )

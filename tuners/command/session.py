@@ -1,0 +1,102 @@
+"""One run of the command from its checked options to its exit code."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuners.command import job as jobs
+from tuners.command import run_folder
+from tuners.command.chatter import load_tensorflow
+from tuners.command.errors import DONE, FAULT, INTERRUPTED, judge, keep_traceback, users_input
+from tuners.command.options import JobOptions
+from tuners.command.screen import Screen
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def command_line(program: str, arguments: Sequence[str]) -> str:
+    """Return the command as it can be typed again, passwords as `***`.
+
+    Args:
+        program: Path or name that the command was started by.
+        arguments: What followed it.
+
+    Example:
+        >>> command_line("run_search.py", ["--seed", "1", "--out", "my runs"])
+        "python run_search.py --seed 1 --out 'my runs'"
+    """
+    from tuners.report.wording import hide_passwords
+
+    name = Path(program).name
+    start = f"python {name}" if name.endswith(".py") else "lr-range-search"
+    return " ".join([start, *(shlex.quote(hide_passwords(each)) for each in arguments)])
+
+
+def carry_out(options: JobOptions, command: str, screen: Screen) -> int:
+    """Do the whole job, or print its plan; return the exit code.
+
+    Args:
+        options: The checked options.
+        command: What `command_line` returned.
+        screen: Where to print.
+
+    Raises:
+        UserError: What the user can cure; nothing was written over.
+    """
+    with screen.ours_alone():
+        screen.note("loading TensorFlow")
+        load_tensorflow()
+        job = jobs.prepare(options, command)
+        if options.dry_run:
+            return _print_plan(job, screen)
+        run_folder.make_folder(job.folder)
+        with run_folder.locked(job.folder):
+            try:
+                return _do(job, screen)
+            except Exception as error:
+                if judge(error)[0] == FAULT:
+                    kept = keep_traceback(error, job.folder)
+                    error.add_note("" if kept is None else f"the traceback is in {kept}; ")
+                    error.add_note("the same command goes on where it stopped.")
+                raise
+
+
+def _do(job: jobs.Job, screen: Screen) -> int:
+    study = jobs.open_study(job)
+    screen.start(job, study)
+    try:
+        code = jobs.run(job, study, screen)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    page = _write_report(study, job.folder)
+    if code == INTERRUPTED:
+        ended = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+        screen.say(f"stopped after {ended} of {job.options.trials} trials; report: {page}")
+        screen.say(f"go on with: {job.command}")
+    else:
+        screen.finish(study, page)
+    return code
+
+
+def _write_report(study: optuna.Study, folder: Path) -> Path:
+    from tuners import write_report
+
+    with users_input("`--out`"):
+        return write_report(study, folder / run_folder.PAGE)
+
+
+def _print_plan(job: jobs.Job, screen: Screen) -> int:
+    import json
+
+    from tuners.command.plan import describe_plan, make_plan
+
+    plan = make_plan(job)
+    if screen.json:
+        screen.print_json(json.dumps(plan, indent=1))
+    else:
+        screen.print("\n".join(describe_plan(plan)))
+    return DONE

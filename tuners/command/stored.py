@@ -1,0 +1,129 @@
+"""A study that is stored already: its report written again, or shown by optuna-dashboard."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuners.command.errors import UserError, nearest, users_input
+from tuners.command.run_folder import DATABASE, make_folder, storage_address
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.storages import BaseStorage
+
+
+def stored_address(folder: str | None, storage: str | None) -> str:
+    """Return the address of a storage that is there: in a run's folder, or as given.
+
+    Args:
+        folder: A run's folder, or None.
+        storage: An address, or None.
+
+    Raises:
+        UserError: Not exactly one of them is given, or the folder holds no study.
+    """
+    if (folder is None) == (storage is None):
+        raise UserError(
+            "pass either the folder of a run or `--storage`, but got "
+            f"{'neither' if folder is None else 'both'}; e.g. runs/wine-adam-optuna-seed0."
+        )
+    if storage is not None:
+        if "://" not in storage:
+            raise UserError(
+                f"`--storage` must be an address, but got {storage!r}; "
+                "pass e.g. sqlite:///study.db."
+            )
+        for scheme in ("sqlite:///", "journal:///"):
+            path = storage.removeprefix(scheme)
+            if path != storage and path and not Path(path).exists():
+                raise UserError(
+                    f"`--storage` must hold a study, but there is no file {path!r}; check the path."
+                )
+        return storage
+    place = Path(str(folder)).expanduser()
+    if not (place / DATABASE).is_file():
+        raise UserError(
+            f"the folder must hold a {DATABASE}, but {str(place)!r} has none; pass the folder "
+            "of a run, or `--storage`."
+        )
+    return storage_address(place)
+
+
+def open_stored(address: str) -> BaseStorage:
+    """Return Optuna's storage at an address.
+
+    Raises:
+        UserError: It cannot be opened.
+    """
+    from tuners.study_storage import open_storage
+
+    with users_input():
+        return open_storage(address)
+
+
+def load_study(address: str, name: str | None) -> optuna.Study:
+    """Return a stored study, by name where the storage has several.
+
+    Args:
+        address: Of the storage.
+        name: Of the study; None where there is one only.
+
+    Raises:
+        UserError: There is no such study, or the name is needed.
+    """
+    import optuna
+
+    from tuners.study_storage import hide_password
+
+    storage = open_stored(address)
+    names = optuna.get_all_study_names(storage)
+    where = hide_password(address)
+    if not names:
+        raise UserError(f"{where} must hold a study, but holds none; run the job first.")
+    if name is None:
+        if len(names) > 1:
+            listed = ", ".join(repr(each) for each in names[:8])
+            raise UserError(f"{where} holds {len(names)} studies; pass --study-name: {listed}.")
+        name = names[0]
+    if name not in names:
+        raise UserError(f"{where} has no study {name!r}{nearest(name, names)}")
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+def report_again(study: optuna.Study, out: str) -> Path:
+    """Write a study's report; return the page's path.
+
+    Args:
+        study: The study.
+        out: A folder, or a file that ends in .html.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    from tuners import write_report
+
+    place = Path(out).expanduser()
+    if place.suffix.lower() not in (".html", ".htm"):
+        make_folder(place)
+    with users_input("`--out`"):
+        return write_report(study, place)
+
+
+def serve(address: str, host: str, port: int) -> None:
+    """Show the studies of a storage in the browser until Ctrl-C.
+
+    Raises:
+        UserError: The extra is not installed, or the port cannot be had.
+    """
+    if importlib.util.find_spec("optuna_dashboard") is None:
+        raise UserError(
+            "`dashboard` needs optuna-dashboard, which is not installed; "
+            'run pip install "lr-range-tuner[dashboard]".'
+        )
+    storage = open_stored(address)
+    import optuna_dashboard
+
+    with users_input(f"`--host` {host} `--port` {port}"):
+        optuna_dashboard.run_server(storage, host=host, port=port)
