@@ -148,7 +148,7 @@ class Comparison:
         """Return plain numbers, strings, lists and dicts; None stands for what is not finite."""
         from tuners.study_record import plain
 
-        return plain(asdict(self), 12)
+        return plain(asdict(self), 17)
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Comparison:
@@ -211,7 +211,7 @@ def compare(
     if baseline is None:
         baseline = baseline_task.baseline_learning_rate
     if baseline is None:
-        baseline = compiled_learning_rate(baseline_task, epochs)
+        baseline = _shortest(compiled_learning_rate(baseline_task, epochs))
     baseline_rate = _check_rate(baseline, "baseline")
     metric = objective.removeprefix("val_")
     common: dict[str, Any] = {
@@ -350,13 +350,21 @@ def mean_and_sd(values: Sequence[float | None]) -> tuple[float | None, float | N
 
 
 def _check_rate(rate: Any, name: str) -> float:
-    if isinstance(rate, bool) or not 0 < float(rate) < math.inf:
+    real = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
+    if not real or not 0 < float(rate) < math.inf:
         raise ValueError(f"`{name}` must be positive and finite, but got {rate!r}; pass e.g. 1e-3.")
     return float(rate)
 
 
+def _shortest(rate: float) -> float:
+    """Return a rate that Keras kept as float32 in its shortest form: 0.001, not 0.00100000005."""
+    short = float(str(np.float32(rate)))
+    return short if np.float32(short) == np.float32(rate) and np.float32(rate) == rate else rate
+
+
 def _check_count(count: Any, name: str) -> int:
-    if isinstance(count, bool) or int(count) != count or count < 1:
+    whole = isinstance(count, (int, np.integer)) and not isinstance(count, bool)
+    if not whole or count < 1:
         advice = f"; {FEWEST_PAIRS} is the fewest that can decide" if name == "pairs" else ""
         raise ValueError(
             f"`{name}` must be a whole number of 1 or more, but got {count!r}{advice}."

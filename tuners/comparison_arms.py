@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search_spaces.task import count_rows, is_dataset
+from search_spaces.task import check_data, count_rows, is_dataset
 from tuners.comparison import Arm
 from tuners.confusion import count_confusion
 
@@ -125,13 +126,13 @@ def _measure(
             for name in ("val_loss", *(n for n in record.metrics if n.startswith("val_")))
         }
     else:
-        measured, counts = _test(task, (record.weights or [])[lanes], seeds)
-        if metric not in measured:
+        measured, counts = _test(task, (record.weights or [])[lanes], seeds, diverged)
+        if measured and metric not in measured:
             raise ValueError(
                 f"`objective` {objective!r} must name a metric that is measured on the test data, "
                 f"but those are {', '.join(sorted(measured))}."
             )
-        values = measured[metric]
+        values = measured.get(metric, np.full(len(seeds), np.nan))
         for lost, count in zip(diverged, counts, strict=True):
             if count is None or lost:
                 accuracy.append(None)
@@ -160,27 +161,45 @@ def _measure(
 
 
 def _test(
-    task: TuningTask, weights: list[list[np.ndarray]], seeds: np.ndarray
+    task: TuningTask, weights: list[list[np.ndarray]], seeds: np.ndarray, diverged: np.ndarray
 ) -> tuple[dict[str, np.ndarray], list[np.ndarray | None]]:
-    """Return metrics (pairs,) by name, and the confusion of each pair where there is one."""
-    from tuners.running import Inputs
+    """Return metrics (pairs,) by name, and the confusion of each pair where there is one.
+
+    Runs that diverged may have no weights; they get NaN and None.
+    """
     from tuners.training import evaluate, predict
 
-    if is_dataset(task.test):
-        return evaluate(task, weights, task.test), [None] * len(seeds)
-    if task.resplit is None:
-        tests: list[Any] = [task.test] * len(seeds)
-        measured = evaluate(task, weights, task.test)
-        outputs = predict(task, weights, tests[0][0])
-    else:  # each split scales the test rows as it scaled its training rows
-        tests = [task.split(int(seed))[2] for seed in seeds]
-        measured = evaluate(task, weights, tests)
-        outputs = predict(task, weights, [Inputs(test[0]) for test in tests])
-    if not isinstance(outputs, np.ndarray):  # several outputs: no one confusion
-        return measured, [None] * len(seeds)
-    return measured, [
-        count_confusion(test[1], output) for test, output in zip(tests, outputs, strict=True)
-    ]
+    kept = np.flatnonzero(~diverged)
+    confusion: list[np.ndarray | None] = [None] * len(seeds)
+    if not kept.size:
+        return {}, confusion
+    test: Any = task.test
+    if is_dataset(test) and not task.streams:
+        with warnings.catch_warnings():  # that its maps are frozen does not matter: one pass
+            warnings.simplefilter("ignore")
+            test = check_data(test, "test", materialise=True)
+    tests: list[Any] = [test] * kept.size
+    data: Any = test
+    if task.resplit is not None:  # each split scales the test rows as it scaled its training rows
+        data = tests = [task.split(int(seeds[pair]))[2] for pair in kept]
+    lanes = [weights[pair] for pair in kept]
+    measured = {
+        name: _spread(values, kept, len(seeds))
+        for name, values in evaluate(task, lanes, data).items()
+    }
+    if not is_dataset(test):
+        outputs = predict(task, lanes, data)
+        if isinstance(outputs, np.ndarray):  # several outputs have no one confusion
+            for pair, rows, output in zip(kept, tests, outputs, strict=True):
+                confusion[pair] = count_confusion(rows[1], output)
+    return measured, confusion
+
+
+def _spread(values: np.ndarray, places: np.ndarray, length: int) -> np.ndarray:
+    """Return `values` at their places in a vector of NaN."""
+    found = np.full(length, np.nan)
+    found[places] = values
+    return found
 
 
 def _finite(values: np.ndarray) -> tuple[float | None, ...]:
