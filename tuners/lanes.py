@@ -52,6 +52,13 @@ class Rows:
         found = {"x": self.x, "y": self.y, "sample_weight": self.sample_weight}
         return {name: part for name, part in found.items() if part is not None}
 
+    def take(self, chosen: np.ndarray) -> dict[str, Any]:
+        """Return some rows of the parts, by name."""
+        return {
+            name: map_arrays(lambda array: array[chosen], part)
+            for name, part in self.parts().items()
+        }
+
 
 def rows_of(data: Data, class_weight: Any = None) -> Rows:
     """Return the rows of checked `(x, y)` or `(x, y, sample_weight)` data.
@@ -224,6 +231,14 @@ def _warn_if_equal(
 def epoch_order(seed: int, epoch: int, rows: int) -> np.ndarray:
     """Return the order (rows,) in which a seed visits the training rows in an epoch (from 0)."""
     return np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int32)
+
+
+def step_order(seed: int, steps: int, rows: int, batch: int) -> np.ndarray:
+    """Return the rows of each batch, (steps, batch), passing round the data in fresh orders."""
+    per_pass = rows // batch
+    passes = -(-steps // per_pass)
+    orders = [epoch_order(seed, number, rows)[: per_pass * batch] for number in range(passes)]
+    return np.concatenate(orders).reshape(-1, batch)[:steps]
 
 
 def leaf_optimizers(optimizer: Any) -> list[Any]:

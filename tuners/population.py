@@ -9,9 +9,7 @@ lane after lane with `tf.map_fn` inside the same program. One program holds whol
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -20,81 +18,13 @@ import tensorflow as tf
 
 from search_spaces.task import TuningTask, map_arrays
 from tuners.lanes import (
-    Rows,
     built_model,
     first_rows,
-    initial_variables,
-    leaf_optimizers,
-    model_variables,
 )
+from tuners.stacking import Group, LaneRates, optimizer_with
 
-MIXING = ("lamb", "adafactor", "muon", "schedulefreeadamw")  # they mix elements of a weight
 SEGMENT = 256  # steps in one call of the program, at most
 EVALUATION_ROWS = 256  # rows to a batch in evaluation, where the loss is a plain mean
-
-
-class CannotStack(Exception):
-    """This model cannot run as lanes of one program; the message says why."""
-
-
-class _LaneRates(keras.optimizers.schedules.LearningRateSchedule):
-    """Hands the optimizer the (K, 1) rates of the step being traced."""
-
-    def __init__(self) -> None:
-        self.rates: Any = None
-
-    def __call__(self, step: Any) -> Any:
-        return self.rates
-
-    def get_config(self) -> dict[str, Any]:
-        return {}
-
-
-@dataclass(frozen=True, eq=False)
-class _Group:
-    """Stacked weights under one optimizer: all dense ones flat, or one sparse one by rows."""
-
-    numbers: list[int]
-    weights: list[Any]
-    sparse: bool
-    optimizer: Any
-    rates: _LaneRates
-    start: list[np.ndarray]
-
-
-def refuse_if_unstackable(model: Any, task: TuningTask) -> None:
-    """Raise CannotStack for what is known, before trying, not to run as lanes.
-
-    Raises:
-        CannotStack: With the reason, for the record and the report.
-    """
-    optimizer = model.optimizer
-    leaves = leaf_optimizers(optimizer)
-    for method in ("train_step", "test_step", "fit", "make_train_function"):
-        if getattr(type(model), method) is not getattr(keras.Model, method):
-            raise CannotStack(f"the model has its own `{method}`")
-    if hasattr(optimizer, "inner_optimizer"):
-        raise CannotStack("the optimizer scales its loss (mixed precision)")
-    if len(leaves) != 1 or leaves[0] is not optimizer:
-        raise CannotStack("the model has several optimizers")
-    name = type(optimizer).__name__
-    if name.lower() in MIXING:
-        raise CannotStack(f"{name} mixes the elements of a weight")
-    for clip in ("clipnorm", "global_clipnorm"):
-        if getattr(optimizer, clip, None):
-            raise CannotStack(f"`{clip}` mixes the elements of a weight")
-    if getattr(optimizer, "_exclude_from_weight_decay", None):
-        raise CannotStack("some weights are excluded from weight decay by object")
-    if any(variable.constraint is not None for variable in model.trainable_variables):
-        raise CannotStack("a weight has a constraint")
-    if model.run_eagerly:
-        raise CannotStack("the model is compiled with run_eagerly=True")
-    if tf.distribute.has_strategy():
-        raise CannotStack("a tf.distribute strategy is active")
-    if task.streams:
-        raise CannotStack("the data are a tf.data.Dataset, which streams through model.fit")
-    if not model.trainable_variables:
-        raise CannotStack("the model has no trainable weights")
 
 
 class LaneProgram:
@@ -146,7 +76,7 @@ class LaneProgram:
         self.model.compute_metrics(two["x"], two["y"], y_pred, weight)
         self.model.reset_metrics()
 
-    def _make_groups(self) -> list[_Group]:
+    def _make_groups(self) -> list[Group]:
         """Stack the weights: all dense ones under one optimizer, each sparse one under its own."""
         variables = self.model.trainable_variables
         dense = [i for i, sparse in enumerate(self._sparse) if not sparse]
@@ -163,11 +93,11 @@ class LaneProgram:
                 weights.append(
                     keras.Variable(np.zeros(stacked, variable.dtype), trainable=True, name=name)
                 )
-            rates = _LaneRates()
-            optimizer = _optimizer_with(self.model.optimizer, rates)
+            rates = LaneRates()
+            optimizer = optimizer_with(self.model.optimizer, rates)
             optimizer.build(weights)
             start = [variable.numpy() for variable in optimizer.variables]
-            groups.append(_Group(numbers, weights, sparse, optimizer, rates, start))
+            groups.append(Group(numbers, weights, sparse, optimizer, rates, start))
         return groups
 
     def _shaped_weights(self) -> list[Any]:
@@ -321,7 +251,7 @@ class LaneProgram:
             variable.assign(value)
         return loss
 
-    def _apply(self, group: _Group, gradients: dict[int, Any], rates: Any) -> None:
+    def _apply(self, group: Group, gradients: dict[int, Any], rates: Any) -> None:
         """Let a group's optimizer update its weights, each lane at its rate, (K,)."""
         if not group.sparse:
             group.rates.rates = rates[:, None]
@@ -332,7 +262,8 @@ class LaneProgram:
             return
         # Keras squares repeated rows of a sparse gradient one by one, so it must stay sparse
         (number,), (weight,) = group.numbers, group.weights
-        rows, values, indices = self._shapes[number][0], *gradients[number]
+        rows = self._shapes[number][0]
+        values, indices = gradients[number]
         shape = (self.lanes * rows,) + (1,) * (len(weight.shape) - 1)
         group.rates.rates = tf.reshape(tf.repeat(rates, rows), shape)
         offsets = tf.range(self.lanes, dtype=indices.dtype)[:, None] * rows
@@ -478,99 +409,3 @@ def _slice(part: Any, start: Any, rows: int, axis: int) -> Any:
     size = [*part.shape]
     begin[axis], size[axis] = start, rows
     return tf.slice(part, begin, size)
-
-
-def _optimizer_with(optimizer: Any, rates: _LaneRates) -> Any:
-    config = optimizer.get_config()
-    config["learning_rate"] = 1e-3
-    try:
-        fresh = type(optimizer).from_config(config)
-        fresh.learning_rate = rates
-    except (TypeError, ValueError) as error:
-        raise CannotStack(f"the optimizer cannot be made anew from its config ({error})") from error
-    return fresh
-
-
-def agrees_with_keras(task: TuningTask, program: LaneProgram, rows: Rows, batch: int) -> str | None:
-    """Train three steps of two lanes and of two Keras models; return the difference, or None.
-
-    Losses must agree to 1 part in 1,000 and weights, in mean, to 1 % of how far they moved. Keras
-    trains one batch at a time with `train_on_batch`, eagerly, or compiled where dropout draws.
-
-    Args:
-        task: The task.
-        program: A program of two or more lanes (or one).
-        rows: Training rows.
-        batch: Rows to a step.
-    """
-    lanes = min(2, program.lanes)
-    rng = np.random.default_rng(0)
-    models = [built_model(task, seed) for seed in range(lanes)]
-    base = min(_plain_rate(models[0]), 1.0)
-    rates = [base, base / 2][:lanes]
-    order = np.stack([rng.permutation(rows.count)[:batch] for _ in range(3 * lanes)])
-    order = order.reshape(3, lanes, batch)
-    spread = np.arange(program.lanes) % lanes
-    program.load([initial_variables(task, int(seed)) for seed in spread])
-    data = {name: map_arrays(tf.constant, part) for name, part in rows.parts().items()}
-    if not program.shared_rows:
-        data = {
-            name: map_arrays(lambda a: tf.repeat(a[None], program.lanes, axis=0), part)
-            for name, part in data.items()
-        }
-    losses = program.train(
-        data,
-        order[:, spread],
-        np.tile(np.array(rates)[spread], (3, 1)),
-    )
-    after = program.read()
-    for lane, model in enumerate(models):
-        before = initial_variables(task, lane)
-        leaf_optimizers(model.optimizer)[0].learning_rate = _Constant(rates[lane])
-        if _draws_random_numbers(model):  # these differ between eager and compiled programs
-            model.jit_compile = True
-        else:
-            model.run_eagerly = True
-        for step in range(3):
-            part = {
-                name: map_arrays(lambda a, s=step: a[order[s, lane]], value)  # noqa: B023
-                for name, value in rows.parts().items()
-            }
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                logs = model.train_on_batch(**part, return_dict=True)
-            expected, got = float(logs["loss"]), float(losses[step, lane])
-            if not np.isclose(expected, got, rtol=1e-3, atol=1e-5, equal_nan=True):
-                return f"loss {got:.6g} at step {step + 1} where train_on_batch has {expected:.6g}"
-        moved = differs = 0.0
-        for start, stacked_value, variable in zip(
-            before, after, model_variables(model), strict=True
-        ):
-            if start.dtype.kind == "f":
-                moved += float(np.abs(variable.numpy() - start).sum())
-                differs += float(np.abs(variable.numpy() - stacked_value[lane]).sum())
-        if differs > 0.01 * moved + 1e-6:
-            return f"weights part by {differs / max(moved, 1e-30):.1%} of how far they moved"
-    return None
-
-
-def _draws_random_numbers(model: Any) -> bool:
-    return any("seed_generator" in variable.path for variable in model.non_trainable_variables)
-
-
-class _Constant(keras.optimizers.schedules.LearningRateSchedule):
-    """A rate that may replace a schedule compiled into an optimizer."""
-
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
-
-    def __call__(self, step: Any) -> Any:
-        return tf.constant(self.rate, tf.float32)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"rate": self.rate}
-
-
-def _plain_rate(model: Any) -> float:
-    rate = float(leaf_optimizers(model.optimizer)[0].learning_rate)
-    return rate if np.isfinite(rate) and rate > 0 else 1e-3

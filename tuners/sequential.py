@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from search_spaces.task import Data, TuningTask, is_dataset, map_arrays
+from search_spaces.task import Data, TuningTask, is_dataset
 from tuners.lanes import (
     Rows,
     built_model,
@@ -17,12 +17,13 @@ from tuners.lanes import (
     random_state_kept,
     rows_of,
     schedule_values,
+    step_order,
     steps_per_epoch,
 )
 from tuners.training import direction
 
 if TYPE_CHECKING:
-    from tuners.running import Curves, Plan, Progress
+    from tuners.epoch_running import Curves, Plan, Progress
 
 
 class HeldRate(keras.optimizers.schedules.LearningRateSchedule):
@@ -64,9 +65,7 @@ class _Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         chosen = self.order[index * self.batch : (index + 1) * self.batch]
-        return tuple(
-            map_arrays(lambda array: array[chosen], part) for part in self.rows.parts().values()
-        )
+        return tuple(self.rows.take(chosen).values())
 
     def set_epoch(self, epoch: int) -> None:
         """Take an epoch's order; Keras calls `on_epoch_end` also after its first peek."""
@@ -169,7 +168,7 @@ def run_epochs(task: TuningTask, plan: Plan, curves: Curves, progress: Progress)
 
 def _fit_data(task: TuningTask, train: Data, seed: int) -> tuple[Any, dict[str, Any]]:
     if is_dataset(train):
-        return train, {"class_weight": task.class_weight} if task.class_weight else {}
+        return train, {"shuffle": False, "class_weight": task.class_weight}
     rows = rows_of(train, task.class_weight)
     return _Batches(rows, min(task.batch_size, rows.count), seed), {"shuffle": False}
 
@@ -232,14 +231,9 @@ def _endless(task: TuningTask, seed: int, steps: int) -> Any:
             for batch in task.train:
                 x, y, *weight = batch
                 yield {"x": x, "y": y, **({"sample_weight": weight[0]} if weight else {})}
-    from tuners.running import step_order
-
     rows = rows_of(task.train, task.class_weight)
     for chosen in step_order(seed, steps, rows.count, min(task.batch_size, rows.count)):
-        yield {
-            name: map_arrays(lambda array, c=chosen: array[c], part)
-            for name, part in rows.parts().items()
-        }
+        yield rows.take(chosen)
 
 
 def evaluate_weights(

@@ -175,7 +175,7 @@ def train(
         >>> record.val_loss.shape  # doctest: +SKIP
         (2, 1)
     """
-    from tuners import running
+    from tuners import epoch_running
 
     rates, lane_seeds = _check_lanes(learning_rates, seeds)
     _check_whole(epochs, "epochs")
@@ -183,7 +183,7 @@ def train(
         raise ValueError(
             f'`keep_weights` must be "best", "final" or None, but got {keep_weights!r}.'
         )
-    plan = running.Plan(
+    plan = epoch_running.Plan(
         rates=rates,
         seeds=lane_seeds,
         epochs=int(epochs),
@@ -195,7 +195,7 @@ def train(
         stop_lanes=stop_lanes,
         callbacks=tuple(callbacks or ()),
     )
-    return running.run_epochs(task, plan, _check_how(how))
+    return epoch_running.run_epochs(task, plan, _check_how(how))
 
 
 def train_steps(
@@ -230,7 +230,7 @@ def train_steps(
     Raises:
         ValueError: An argument breaks its rule; or `how="population"` cannot be done.
     """
-    from tuners import running
+    from tuners.step_running import run_steps
 
     rates = np.asarray(learning_rates, dtype=float)
     if rates.ndim != 2 or not rates.size:
@@ -241,7 +241,7 @@ def train_steps(
     _check_lanes(rates.min(axis=0), seeds)
     if evaluate_every is not None:
         _check_whole(evaluate_every, "evaluate_every")
-    return running.run_steps(
+    return run_steps(
         task, rates, lane_seeds, _check_how(how), same_batches, evaluate_every, on_step
     )
 
@@ -254,9 +254,9 @@ def evaluate(task: TuningTask, weights: list[list[np.ndarray]], data: Any) -> di
         weights: Weights of each lane, as `TrainingRecord.weights` keeps them.
         data: One `(x, y)` or `(x, y, sample_weight)` for all lanes, or a list of one each.
     """
-    from tuners import running
+    from tuners.kept_weights import evaluate_weights
 
-    return running.evaluate_weights(task, weights, data)
+    return evaluate_weights(task, weights, data)
 
 
 def predict(task: TuningTask, weights: list[list[np.ndarray]], data: Any) -> Any:
@@ -267,9 +267,9 @@ def predict(task: TuningTask, weights: list[list[np.ndarray]], data: Any) -> Any
         weights: Weights of each lane, as `TrainingRecord.weights` keeps them.
         data: One `(x, y)` for all lanes, or a list of one each; only x is used.
     """
-    from tuners import running
+    from tuners.kept_weights import predict_weights
 
-    return running.predict_weights(task, weights, data)
+    return predict_weights(task, weights, data)
 
 
 def compiled_learning_rate(task: TuningTask, epochs: int = 1) -> float:

@@ -1,0 +1,303 @@
+"""Seconds for a model-epoch: `model.fit`, KerasTuner and Optuna against lanes in one program.
+
+    python -m benchmarks.speed               # the wine model, all ways
+    python -m benchmarks.speed --task cnn    # or attention, wide
+    python -m benchmarks.speed --job         # the whole default job as well
+
+Every way runs in a process of its own, one after the other, so that its peak memory is its own.
+Ratios are to `model.fit` in the same run. `total` counts compilation, over `--epochs` epochs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+LANES = (1, 4, 8, 16, 32, 64)
+EPOCHS = 100
+MEASURED_EPOCHS = 3  # of the ways without lanes, whose epochs all take the same time
+
+
+def make_task(name: str) -> Any:
+    """Return the wine task, or a small CNN, attention model or wide MLP on digits or wine."""
+    import keras
+    from keras import layers
+
+    from search_spaces import TuningTask, wine_task
+    from search_spaces.task import with_data
+
+    if name == "wine":
+        return wine_task()
+    if name == "wide":
+        wine = wine_task()
+
+        def wide() -> Any:
+            widths = (405, 810, 810)  # ten times the weights of the wine model
+            hidden = [layers.Dense(width, activation="relu") for width in widths]
+            model = keras.Sequential(
+                [layers.Input((12,)), *hidden, layers.Dense(1, activation="sigmoid")]
+            )
+            model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+            return model
+
+        return with_data(wine, name="wide", build_model=wide)
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    x = (x / 16.0).astype("float32").reshape(-1, 8, 8)
+
+    def cnn() -> Any:
+        model = keras.Sequential(
+            [
+                layers.Input((8, 8)),
+                layers.Reshape((8, 8, 1)),
+                layers.Conv2D(16, 3, activation="relu"),
+                layers.Conv2D(16, 3, activation="relu"),
+                layers.Flatten(),
+                layers.Dense(10, activation="softmax"),
+            ]
+        )
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    def attention() -> Any:
+        inputs = layers.Input((8, 8))
+        hidden = layers.Dense(32)(inputs)
+        attended = layers.MultiHeadAttention(4, 8)(hidden, hidden)
+        pooled = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(hidden + attended))
+        model = keras.Model(inputs, layers.Dense(10, activation="softmax")(pooled))
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    build = {"cnn": cnn, "attention": attention}[name]
+    return TuningTask(name, build, (x[:1400], y[:1400]), (x[1400:], y[1400:]))
+
+
+def peak() -> dict[str, float]:
+    """Multiply two 2,048-row matrices: the machine's float32 peak in GFLOP/s."""
+    import tensorflow as tf
+
+    matrix = tf.random.normal((2048, 2048))
+    seconds = []
+    for _ in range(8):
+        started = time.perf_counter()
+        tf.matmul(matrix, matrix).numpy()
+        seconds.append(time.perf_counter() - started)
+    return {"gflops": 2 * 2048**3 / min(seconds) / 1e9}
+
+
+def fit(task: Any, **compiled: Any) -> dict[str, float]:
+    """Time `model.fit` with validation, its first epoch apart."""
+    model = task.build_model()
+    if compiled:
+        model.compile(optimizer=model.optimizer, loss=model.loss, metrics=["accuracy"], **compiled)
+    options = {"validation_data": task.validation, "batch_size": task.batch_size, "verbose": 0}
+    started = time.perf_counter()
+    model.fit(*task.train, epochs=1, **options)
+    first = time.perf_counter() - started
+    started = time.perf_counter()
+    model.fit(*task.train, epochs=MEASURED_EPOCHS, **options)
+    epoch = (time.perf_counter() - started) / MEASURED_EPOCHS
+    return {"epoch": epoch, "total": (first + (EPOCHS - 1) * epoch) / EPOCHS}
+
+
+def keras_tuner(task: Any) -> dict[str, float]:
+    """Time KerasTuner's RandomSearch, two trials, all that it does around an epoch counted."""
+    import keras_tuner as kt
+
+    def build(hp: Any) -> Any:
+        model = task.build_model()
+        model.optimizer.learning_rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")
+        return model
+
+    with tempfile.TemporaryDirectory() as folder:
+        tuner = kt.RandomSearch(
+            build, kt.Objective("val_loss", "min"), max_trials=2, directory=folder, seed=1
+        )
+        started = time.perf_counter()
+        tuner.search(
+            *task.train,
+            epochs=MEASURED_EPOCHS,
+            validation_data=task.validation,
+            batch_size=task.batch_size,
+            verbose=0,
+        )
+        epoch = (time.perf_counter() - started) / (2 * MEASURED_EPOCHS)
+    return {"epoch": epoch, "total": epoch}
+
+
+def optuna_fit(task: Any) -> dict[str, float]:
+    """Time an Optuna objective that calls `model.fit`, two trials."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+    def objective(trial: Any) -> float:
+        model = task.build_model()
+        model.optimizer.learning_rate = trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
+        history = model.fit(
+            *task.train,
+            epochs=MEASURED_EPOCHS,
+            validation_data=task.validation,
+            batch_size=task.batch_size,
+            verbose=0,
+        )
+        return min(history.history["val_loss"])
+
+    started = time.perf_counter()
+    optuna.create_study().optimize(objective, n_trials=2)
+    epoch = (time.perf_counter() - started) / (2 * MEASURED_EPOCHS)
+    return {"epoch": epoch, "total": epoch}
+
+
+def population(task: Any, lanes: int) -> dict[str, float]:
+    """Time lanes in one program: compilation and trial apart, then its epochs."""
+    from tuners import train
+    from tuners.lanes import built_model
+
+    rates, seeds = np.geomspace(1e-4, 1e-2, lanes), np.zeros(lanes, int)
+    started = time.perf_counter()
+    first = train(task, rates, seeds, epochs=1)
+    compiled = time.perf_counter() - started
+    epochs = max(2, 24 // lanes)
+    started = time.perf_counter()
+    train(task, rates, seeds, epochs=epochs)
+    epoch = (time.perf_counter() - started) / (epochs * lanes)
+    weights = sum(int(np.prod(v.shape)) for v in built_model(task, 0).trainable_variables)
+    rows = len(task.train[0])
+    return {
+        "epoch": epoch,
+        "total": (compiled + epoch * lanes * (EPOCHS - 1)) / (EPOCHS * lanes),
+        "compiled": compiled,
+        "chunk": first.chunk_size,
+        "gflops": 6 * weights * rows / epoch / 1e9,
+    }
+
+
+def one_seed_loop(task: Any) -> dict[str, float]:
+    """Time what finders do: 100 `train_on_batch` calls of one seed, the rate raised each time."""
+    model = task.build_model()
+    x, y = task.train[:2]
+    started = time.perf_counter()
+    for step, rate in enumerate(np.geomspace(1e-5, 1.0, 100)):
+        model.optimizer.learning_rate = float(rate)
+        rows = slice(32 * (step % 100), 32 * (step % 100) + 32)
+        model.train_on_batch(x[rows], y[rows])
+    return {"seconds": time.perf_counter() - started}
+
+
+def ramp(task: Any) -> dict[str, float]:
+    """Time a ramp of 100 steps with eight seeds, first with compilation and then again."""
+    from tuners.training import train_steps
+
+    rates = np.geomspace(1e-5, 1.0, 100)[:, None].repeat(8, axis=1)
+    started = time.perf_counter()
+    train_steps(task, rates, range(8))
+    first = time.perf_counter() - started
+    started = time.perf_counter()
+    train_steps(task, rates, range(8))
+    return {"seconds": first, "again": time.perf_counter() - started}
+
+
+def default_range_test(task: Any) -> dict[str, float]:
+    """Time `range_test` with its defaults, compilation counted."""
+    from tuners import range_test
+
+    started = time.perf_counter()
+    range_test(task)
+    return {"seconds": time.perf_counter() - started}
+
+
+def job() -> dict[str, float]:
+    """Time the whole default job of the command, with the cost that its report states."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "run_search.py", "--out", folder, "--quiet"], check=True)
+        seconds = time.perf_counter() - started
+        with open(os.path.join(folder, "report.json")) as file:  # noqa: PTH118, PTH123
+            cost = json.load(file)["cost"]
+    return {"seconds": seconds, **{k: v for k, v in cost.items() if isinstance(v, (int, float))}}
+
+
+def ways(name: str) -> dict[str, Callable[[], dict[str, float]]]:
+    """Return every way of training a task by its name in the table."""
+    found: dict[str, Callable[[], dict[str, float]]] = {
+        "matrix product": peak,
+        "model.fit": lambda: fit(make_task(name)),
+        "model.fit, 32 steps a call, jit": lambda: fit(
+            make_task(name), steps_per_execution=32, jit_compile=True
+        ),
+        "KerasTuner RandomSearch": lambda: keras_tuner(make_task(name)),
+        "Optuna with model.fit": lambda: optuna_fit(make_task(name)),
+    }
+    for lanes in LANES:
+        found[f"population, {lanes} lanes"] = lambda lanes=lanes: population(make_task(name), lanes)
+    if name == "wine":
+        found["one seed, 100 train_on_batch"] = lambda: one_seed_loop(make_task(name))
+        found["ramp of 100 steps, 8 seeds"] = lambda: ramp(make_task(name))
+        found["range_test with its defaults"] = lambda: default_range_test(make_task(name))
+    return found
+
+
+def measure(task: str, way: str) -> dict[str, float]:
+    """Run one way in a process of its own and return what it printed."""
+    result = subprocess.run(
+        [sys.executable, "-m", "benchmarks.speed", "--task", task, "--only", way],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    if result.returncode:
+        raise SystemExit(f"{way} failed:\n{result.stderr[-2000:]}")
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--task", default="wine", choices=["wine", "cnn", "attention", "wide"])
+    parser.add_argument("--only", help="run one way here and print its numbers as JSON")
+    parser.add_argument("--job", action="store_true", help="time the whole default job as well")
+    arguments = parser.parse_args()
+    if arguments.only:
+        numbers = ways(arguments.task)[arguments.only]()
+        numbers["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps(numbers))
+        return
+    print(f"{arguments.task}: seconds for a model-epoch; total: compilation over {EPOCHS} epochs")
+    print(f"{'way':32s} {'epoch':>8s} {'total':>8s} {'times':>6s} {'GFLOP/s':>8s} {'MB':>6s}")
+    base = top = float("nan")
+    for way in ways(arguments.task):
+        found = measure(arguments.task, way)
+        if way == "matrix product":
+            top = found["gflops"]
+        if way == "model.fit":
+            base = found["total"]
+        cells = [f"{found[key]:8.4f}" if key in found else " " * 8 for key in ("epoch", "total")]
+        times = f"{base / found['total']:6.1f}" if "total" in found else " " * 6
+        speed = f"{found['gflops']:8.1f}" if "gflops" in found else " " * 8
+        share = f" {found['gflops'] / top:.0%} of peak" if "gflops" in found else ""
+        extra = f" {found['seconds']:.1f} s" if "seconds" in found else ""
+        extra += f", again {found['again']:.1f} s" if "again" in found else ""
+        print(f"{way:32s} {' '.join(cells)} {times} {speed} {found['memory']:6.0f}{share}{extra}")
+    if arguments.job:
+        found = job()
+        epochs = found.get("epochs_search", 0) + found.get("epochs_comparison", 0)
+        print(
+            f"whole default job: {found['seconds']:.0f} s for {epochs:.0f} model-epochs of search "
+            f"and comparison; on model.fit these alone would take {epochs * base:.0f} s"
+        )
+
+
+if __name__ == "__main__":
+    main()
