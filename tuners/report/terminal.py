@@ -1,0 +1,254 @@
+"""The report's story in the terminal: start block, one line a trial, end block.
+
+Each block is a Rich renderable; a `rich.console.Console` leaves out colour where `NO_COLOR` is set
+or the output is no terminal, and wraps to the width there is. Only ASCII carries meaning.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tuners.report import wording
+from tuners.report.verdicts import measure
+
+_TONES = {"better": "green", "worse": "red"}
+_PLAIN = str.maketrans(
+    {"\u2212": "-", "\u00a0": " ", "\u00b1": "+-", "\u2026": "...", "\u2013": "-", "\u2192": "->"}
+)
+
+
+def start_block(facts: Mapping[str, Any], *, out: str | None = None) -> RenderableType:
+    """Return what is about to be run: data, model, search, comparison, seed, place.
+
+    Args:
+        facts: The study's facts; what is missing is left out.
+        out: Where the files go.
+    """
+    facts = wording.hide_passwords(facts)
+    get = facts.get
+    rows = ", ".join(
+        f"{wording.number(get(f'{part}_rows'))} {part}"
+        for part in ("train", "validation", "test")
+        if get(f"{part}_rows") is not None
+    )
+    data = _join(get("task"), rows, get("data_hash") and f"sha256 {get('data_hash')}")
+    model = _join(
+        get("optimizer"),
+        get("model_parameters") and f"{wording.number(get('model_parameters'))} parameters",
+        get("batch_size") and f"batch {get('batch_size')}",
+        get("epochs") and f"{get('epochs')} epochs",
+    )
+    search = _join(
+        get("engine"),
+        get("sampler"),
+        get("trials") is not None and f"{get('trials')} trials",
+        get("objective"),
+    )
+    pairs = get("pairs")
+    baseline = get("baseline_learning_rate")
+    compared = _join(
+        pairs is not None and f"{pairs} pairs",
+        baseline is not None and f"baseline {wording.rate(baseline)}",
+    )
+    seed = _join(get("seed") is not None and f"{get('seed')}", get("machine"))
+    lines = [
+        ("data", data),
+        ("model", model),
+        ("search", search),
+        ("compare", compared),
+        ("seed", seed),
+        ("files", out and wording.hide_passwords(out)),
+    ]
+    return _pairs([(name, words) for name, words in lines if words])
+
+
+def trial_line(
+    row: Mapping[str, Any],
+    *,
+    total: int,
+    best: float | None,
+    best_number: int | None,
+    seconds_left: float | None = None,
+) -> str:
+    """Return one plain line on an ended trial, in columns of fixed width, to be searched by grep.
+
+    Args:
+        row: The trial, as `tuners.report.trial_rows.trial_rows` gives it.
+        total: Trials planned.
+        best: Best value so far, this trial included.
+        best_number: Number of the trial that reached it.
+        seconds_left: Estimate of the time left, None where it is unknown.
+
+    Example:
+        >>> row = {"number": 11, "state": "COMPLETE", "value": 0.4312, "learning_rate": 0.0021,
+        ...        "role": "search", "seconds": 8.4, "diverged": False}
+        >>> trial_line(row, total=24, best=0.4127, best_number=6, seconds_left=125)
+        ' 12/24  ok        lr 2.1e-3   0.4312   best 0.4127 (#6)   8.4 s  left 2 min 05 s'
+    """
+    width = len(str(total))
+    states = {"COMPLETE": "ok", "PRUNED": "pruned", "FAIL": "failed"}
+    state = "diverged" if row["diverged"] else states.get(row["state"], row["state"].lower())
+    value = "-" if row["value"] is None else f"{row['value']:.4g}"
+    star = "*" if best_number == row["number"] else " "
+    words = (
+        f" {row['number'] + 1:>{width}}/{total}  {state:<8}  lr {_short_rate(row):<7}  "
+        f"{value:<8} {'' if best is None else f'best {best:.4g} (#{best_number}){star}'}"
+    )
+    if row["seconds"] is not None:
+        words += f"  {row['seconds']:.1f} s"
+    if row["role"] != "search":
+        words += f"  {wording.shorten(row['role'], 12)}"
+    if seconds_left is not None:
+        words += f"  left {wording.duration(seconds_left)}"
+    return words.translate(_PLAIN).rstrip()
+
+
+def end_block(
+    summary: Mapping[str, Any], *, report: str | None = None, width: int = 100
+) -> RenderableType:
+    """Return the verdict with what it rests on, in under 40 lines at 80 columns.
+
+    Args:
+        summary: What `tuners.report.summary.summarize` returned.
+        report: Path of the page, printed last.
+        width: Columns of the terminal; long reasons are cut to three lines of them.
+    """
+    tone = _TONES.get(summary["verdict"], "bold")
+    parts: list[RenderableType] = [
+        Text(
+            _plain(summary["headline"], 3 * width),
+            style=f"bold {tone}".replace("bold bold", "bold"),
+        ),
+        Text(_plain(summary["sentence"], 4 * width)),
+        Text(""),
+    ]
+    bounds, best = summary["bounds"], summary["best_trial"]
+    lines: list[tuple[str, str]] = []
+    if bounds:
+        lines.append(
+            (
+                "bounds",
+                f"{wording.rate(bounds['low'])} to {wording.rate(bounds['high'])} "
+                f"({bounds['status']}): {_plain(bounds['reason'], 2 * width)}",
+            )
+        )
+    if best:
+        score = f"{wording.shorten(summary['objective'], 40)} {wording.number(best['value'])}"
+        where = f"trial {best['number']} of {len(summary['trials'])}; a selection score"
+        lines.append(("best trial", f"{wording.rate(best['learning_rate'])}, {score} ({where})"))
+    if lines:
+        parts.append(_pairs(lines))
+    table = _table(summary["comparison"])
+    if table is not None:
+        parts += [Text(""), table]
+    lines = [(code, words) for code, words in _failed(summary["checks"], width)]
+    if lines:
+        parts += [Text(""), _pairs(lines)]
+    parts.append(Text(""))
+    lines = []
+    if summary["recommended_learning_rate"] is not None:
+        advice = summary["recommendation"] or ""
+        lines.append(("recommended", _plain(advice, 2 * width)))
+        if summary["paste"]:
+            lines.append(("paste", summary["paste"]))
+    lines.append(("cost", _cost(summary["cost"])))
+    if summary["command"]:
+        lines.append(("repeat", _plain(summary["command"], 3 * width)))
+    if report:
+        lines.append(("report", report))
+    parts.append(_pairs(lines))
+    parts += [Text(_plain(note, 2 * width), style="yellow") for note in summary["notes"][:2]]
+    return Group(*parts)
+
+
+def as_text(block: RenderableType, width: int = 80) -> str:
+    """Return a block as plain text without colour, for a file or a pipe."""
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=None, highlight=False).print(block)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _table(comparison: Mapping[str, Any] | None) -> Table | None:
+    if not comparison or not comparison["pairs"]:
+        return None
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(f"{comparison['pairs']} pairs")
+    for side in ("chosen", "baseline"):
+        head = f"{side} {wording.rate(comparison[f'{side}_learning_rate'])}"
+        table.add_column(head, justify="right")
+    table.add_column("gain", justify="right")
+    scores = comparison["scores"]
+    gain = wording.signed(comparison["mean_difference"]).translate(_PLAIN)
+    table.add_row(measure(comparison), *_spreads(scores["value"]), gain)
+    if comparison["accuracy_gain"] is not None:
+        gain = wording.signed(comparison["accuracy_gain"]).translate(_PLAIN)
+        table.add_row("test accuracy", *_spreads(scores["accuracy"]), gain)
+    if comparison["test_noise"] is not None:
+        table.add_row("noise of the test set", "", "", f"+-{comparison['test_noise']:.2g}")
+    lost = comparison["pairs"] - comparison["wins"]
+    table.add_row("pairs won", f"{comparison['wins']:g}", f"{lost:g}", "")
+    low, high = comparison["wins_interval"]
+    table.add_row("share won, 95 %", f"{low:.2f} to {high:.2f}", "", "")
+    sides = [comparison[side]["confusion"] for side in ("chosen", "baseline")]
+    if all(sides) and len(sides[0]) == 2:
+        for label in (0, 1):
+            counts = [" ".join(f"{count:.1f}" for count in side[label]) for side in sides]
+            table.add_row(f"true {label}: as 0, as 1", *counts, "")
+    return table
+
+
+def _spreads(sides: Mapping[str, Sequence[float | None]]) -> list[str]:
+    found = []
+    for side in ("chosen", "baseline"):
+        mean, sd = wording.mean_with_sd(*sides[side])
+        found.append(f"{mean} +- {sd}")
+    return found
+
+
+def _failed(checks: Sequence[Mapping[str, Any]], width: int) -> list[tuple[str, str]]:
+    failed = [check for check in checks if check["outcome"] == "failed"]
+    lines = [(check["code"], _plain(check["meaning"], 2 * width - 30)) for check in failed[:5]]
+    if len(failed) > 5:
+        lines.append(("more", f"{len(failed) - 5} more checks failed; the report lists them"))
+    return lines
+
+
+def _cost(cost: Mapping[str, Any]) -> str:
+    counts = [f"{count} {word}" for word, count in cost["trials"].items() if count]
+    parts = [f"trials: {', '.join(counts)}" if counts else "no trials"]
+    for part in ("range_test", "search", "comparison"):
+        seconds = cost[f"seconds_{part}"]
+        if seconds is not None:
+            parts.append(f"{part.replace('_', ' ')} {wording.duration(seconds)}")
+    if cost["seconds_total"] is not None:
+        parts.append(f"total {wording.duration(cost['seconds_total'])}")
+    return ", ".join(parts)
+
+
+def _pairs(lines: Sequence[tuple[str, str]]) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, words in lines:
+        grid.add_row(Text(name), Text(words.translate(_PLAIN)))
+    return grid
+
+
+def _join(*words: Any) -> str:
+    return ", ".join(wording.shorten(word, 200) for word in words if word)
+
+
+def _plain(words: str, length: int) -> str:
+    # control characters of a stranger's name must not reach a terminal
+    clean = "".join(c if c.isprintable() else " " for c in words.translate(_PLAIN))
+    return wording.shorten(clean, max(40, length)).translate(_PLAIN)
+
+
+def _short_rate(row: Mapping[str, Any]) -> str:
+    return "-" if row["learning_rate"] is None else wording.rate(row["learning_rate"])
