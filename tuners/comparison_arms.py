@@ -54,9 +54,8 @@ def train_arms(
 
     Raises:
         ValueError: The task does not measure `metric`.
+        KeyboardInterrupt: Ctrl-C came during training; a part of the pairs is no comparison.
     """
-    from tuners.training import train
-
     started = time.perf_counter()
     pairs = len(seeds)
     total = 2 * pairs * epochs
@@ -73,12 +72,12 @@ def train_arms(
     }
     if tasks[0] is tasks[1]:
         lanes = np.repeat(np.array(rates), pairs)
-        record = train(tasks[0], lanes, np.tile(seeds, 2), on_epoch=progress(0), **settings)
+        record = _train(tasks[0], lanes, np.tile(seeds, 2), on_epoch=progress(0), **settings)
         sides = [(record, slice(0, pairs)), (record, slice(pairs, 2 * pairs))]
     else:
         sides = [
             (
-                train(
+                _train(
                     task,
                     np.full(pairs, rate),
                     seeds,
@@ -104,6 +103,15 @@ def train_arms(
         "seconds": round(time.perf_counter() - started, 3),
     }
     return TrainedArms(chosen, baseline, facts)
+
+
+def _train(task: TuningTask, *lanes: np.ndarray, **settings: Any) -> TrainingRecord:
+    from tuners.training import train
+
+    record = train(task, *lanes, **settings)
+    if record.interrupted:
+        raise KeyboardInterrupt
+    return record
 
 
 def _measure(
