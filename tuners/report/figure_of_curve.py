@@ -44,7 +44,7 @@ def draw_loss_curve(
     finite = smoothed[np.isfinite(smoothed)]
     if finite.size < 2:
         return None
-    y_range = _loss_range(finite)
+    y_range = loss_range(finite)
     lowest = int(np.nanargmin(smoothed))
     seeds = table.shape[1]
     found = f"{'1 seed' if seeds == 1 else f'{seeds} seeds'}"
@@ -98,7 +98,7 @@ def draw_loss_curve(
     return Figure(name, alt, both_widths(name, draw), tuple(legend))
 
 
-def _loss_range(smoothed: np.ndarray) -> tuple[float, float]:
+def loss_range(smoothed: np.ndarray) -> tuple[float, float]:
     """Return the y range that shows the descent, not the height of the explosion."""
     start = float(np.median(smoothed[: max(1, len(smoothed) // 10)]))
     low = float(smoothed.min())

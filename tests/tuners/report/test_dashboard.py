@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import chromium
+import optuna
+import pytest
+from report_studies import BOUNDS, make_comparison, make_facts, make_study, make_trials
+
+from search_spaces import LearningRateBounds
+from tuners import write_report
+from tuners.report.dashboard import HOST, draw_range_test, open_server, publish, serve, write_note
+from tuners.report.summary import summarize
+from tuners.study_record import record
+
+dashboard = pytest.importorskip("optuna_dashboard", reason="the extra `dashboard` is missing")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, optuna.Study, Path]]:
+    """A study in SQLite with all that `publish` puts on it, and a real server's address."""
+    folder = tmp_path_factory.mktemp("run")
+    storage = f"sqlite:///{folder}/study.db"
+    study = optuna.create_study(study_name="wine-adam", storage=storage)
+    source = make_study(trials=make_trials(8), comparison=make_comparison(0.02))
+    for name, value in source.user_attrs.items():
+        study.set_user_attr(name, value)
+    study.add_trials(source.trials)
+    page = write_report(study, folder)
+    publish(study, report=page)
+    server = open_server(storage, artifacts=folder / "artifacts", port=0)
+    assert server.server_address[0] == "127.0.0.1"
+    thread = threading.Thread(target=serve, args=(server,), daemon=True)
+    thread.start()
+    yield f"http://{HOST}:{server.server_port}", study, folder
+    server.shutdown()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def get(address: str) -> bytes:
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        return answer.read()
+
+
+def test_the_server_tells_the_verdict(served: tuple[str, optuna.Study, Path]) -> None:
+    address, _, folder = served
+    (listed,) = json.loads(get(f"{address}/api/studies"))["study_summaries"]
+    found = json.loads(get(f"{address}/api/studies/{listed['study_id']}"))
+    note = found["note"]["body"]
+    assert "**Learning rate 0.00162 beats the baseline 0.001**" in note
+    assert "keras.optimizers.Adam(learning_rate=0.00162)" in note
+    (artifact,) = found["artifacts"]
+    assert artifact["filename"] == "report.html"
+    link = f"/artifacts/{listed['study_id']}/{artifact['artifact_id']}"
+    assert f"]({link})" in note
+    assert get(address + link) == (folder / "report.html").read_bytes()
+    (graph,) = found["plotly_graph_objects"]
+    figure = json.loads(graph["graph_object"])
+    assert graph["id"] == "range-test"
+    assert figure["layout"]["xaxis"]["type"] == "log"
+    words = json.dumps(figure)
+    for label in ("low 1.1e-4", "high 0.0095", "suggestion 0.0013", "baseline 0.001"):
+        assert label in words
+    sortable = {entry["key"]: entry["sortable"] for entry in found["union_user_attrs"]}
+    assert sortable.keys() >= {"role", "seed", "diverged", "epochs", "seconds"}
+    assert all(sortable[name] for name in ("seed", "epochs", "seconds"))
+
+
+def test_publishing_again_replaces_what_it_put_there(
+    served: tuple[str, optuna.Study, Path],
+) -> None:
+    _, study, folder = served
+    before = dashboard.get_note(study)
+    artifact = study.user_attrs["report_artifact"]
+    publish(study, report=folder / "report.html")
+    assert dashboard.get_note(study) == before
+    assert [meta.artifact_id for meta in optuna.artifacts.get_all_artifact_meta(study)] == [
+        artifact
+    ]
+    assert len(list((folder / "artifacts").iterdir())) == 1
+
+
+@pytest.mark.browser
+def test_the_page_shows_note_figure_and_report(
+    served: tuple[str, optuna.Study, Path],
+) -> None:
+    chromium.need_chromium()
+    address, study, _ = served
+    wait = "--virtual-time-budget=20000"
+    dom = chromium.run("--dump-dom", wait, f"{address}/dashboard/studies/{study._study_id}/note")
+    assert "Learning rate 0.00162 beats the baseline 0.001" in dom
+    assert "The whole report" in dom
+    dom = chromium.run("--dump-dom", wait, f"{address}/dashboard/studies/{study._study_id}")
+    assert "Range test of learning_rate" in dom
+
+
+def test_a_note_of_the_users_own_is_kept() -> None:
+    study = make_study(trials=make_trials(3))
+    dashboard.save_note(study, "My own words.")
+    publish(study)
+    record(study, comparison=make_comparison(0.02))
+    publish(study)
+    note = dashboard.get_note(study)
+    assert note.startswith("My own words.")
+    assert note.count("## Verdict on the learning rate") == 1
+    assert "beats the baseline" in note
+
+
+def test_studies_with_parts_missing() -> None:
+    for study in (
+        make_study(bare=True),
+        make_study(bare=True, trials=make_trials(3)),
+        make_study(comparison=make_comparison(pairs=1)),
+    ):
+        publish(study)
+        assert summarize(study)["headline"].split(",")[0][:20] in dashboard.get_note(study)
+
+
+def test_hostile_words_are_not_markdown() -> None:
+    words = "<img src=x onerror=alert(1)> [click](javascript:alert(2)) | # x"
+    bounds = LearningRateBounds(BOUNDS.low, BOUNDS.high, BOUNDS.suggestion, "too_noisy", words)
+    study = make_study(bounds=bounds, facts=make_facts(objective=words))
+    note = write_note(summarize(study))
+    assert "<img" not in note.replace("\\<", "")
+    assert "](javascript" not in note.replace("\\]", "")
+
+
+def test_a_study_without_a_curve_has_no_figure() -> None:
+    assert draw_range_test("learning_rate", {"curve": None, "bounds": None}, None) is None
+
+
+def test_bad_arguments(tmp_path: Path) -> None:
+    study = make_study(bare=True)
+    with pytest.raises(ValueError, match="`report` must be the page that write_report wrote"):
+        publish(study, report=tmp_path / "none.html")
+    with pytest.raises(ValueError, match="`port` must be a whole number from 0 to 65535"):
+        open_server("sqlite://", port=70000)
+    storage = optuna.storages.InMemoryStorage()
+    server = open_server(storage, port=0)
+    try:
+        with pytest.raises(ValueError, match=rf"`port` {server.server_port} on 127.0.0.1 cannot"):
+            open_server(storage, port=server.server_port)
+    finally:
+        server.server_close()
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", None)  # as where it is not installed
+    with pytest.raises(
+        ValueError, match=r"optuna_dashboard, which is not installed.*\[dashboard\]"
+    ):
+        publish(make_study(bare=True))
