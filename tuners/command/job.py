@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuners.command import run_folder
+from tuners.command.chatter import load_tensorflow
 from tuners.command.errors import ALL_FAILED, DONE, users_input
 from tuners.command.options import JobOptions
 from tuners.command.screen import Screen
@@ -17,6 +18,7 @@ from tuners.command.task_loading import baseline_task, check_task, load_tasks, s
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
     from search_spaces import TuningTask
     from tuners.comparison import Comparison
@@ -52,23 +54,26 @@ class Job:
         return str(self.settings["optimizer"])
 
 
-def prepare(options: JobOptions, command: str) -> Job:
-    """Return the job that the options ask for; nothing is written.
+def prepare(options: JobOptions, command: str, screen: Screen) -> Job:
+    """Return the job that the options ask for; what needs no TensorFlow is checked first.
 
     Args:
         options: The checked options.
         command: The command line, without passwords.
+        screen: Where progress is shown.
 
     Raises:
         UserError: The data, the task, the folder or what it holds break a rule.
     """
-    from tuners.task_facts import task_facts
-
     tasks = load_tasks(options)
+    if options.storage is not None and not options.dry_run:
+        with users_input():
+            from tuners.study_storage import open_storage
+
+            open_storage(options.storage)
     names = options.optimizers
     if options.task is not None:
-        check_task(tasks[None], options.objective, options.seed)
-        names = (str(task_facts(tasks[None], options.epochs)["optimizer"]).lower(),)
+        names = (_check_own(options, tasks[None], screen),)
     name = "wine" if options.task is None else tasks[None].name
     out = options.out or str(
         Path("runs")
@@ -80,9 +85,24 @@ def prepare(options: JobOptions, command: str) -> Job:
     run_folder.check_folder(folder, study_name, settings)
     address = options.storage or run_folder.storage_address(folder)
     if options.task is None:  # after the folder's check, which needs no model
+        _load_tensorflow(screen)
         for task in tasks.values():
             check_task(task, options.objective, options.seed)
     return Job(options, tasks, folder, address, study_name, settings, command)
+
+
+def _check_own(options: JobOptions, task: TuningTask, screen: Screen) -> str:
+    """Check the user's own task; return its optimizer's name, which its folder has."""
+    from tuners.task_facts import task_facts
+
+    _load_tensorflow(screen)
+    check_task(task, options.objective, options.seed)
+    return str(task_facts(task, options.epochs)["optimizer"]).lower()
+
+
+def _load_tensorflow(screen: Screen) -> None:
+    screen.note("loading TensorFlow")
+    load_tensorflow()
 
 
 def run(job: Job, study: optuna.Study, screen: Screen) -> int:
@@ -120,6 +140,23 @@ def open_study(job: Job) -> optuna.Study:
     )
     record_facts(study, command=job.command)
     return study
+
+
+def start_facts(job: Job) -> dict[str, Any]:
+    """Return what is known before anything is trained, by the names of a study's facts."""
+    from tuners.task_facts import machine_facts, task_facts
+
+    options = job.options
+    facts = task_facts(next(iter(job.tasks.values())), options.epochs)
+    own = ("trials", "epochs", "pairs", "engine", "objective", "seed")
+    return {
+        **facts,
+        **machine_facts(),
+        **{name: getattr(options, name) for name in own},
+        "task": job.settings["task"],
+        "optimizer": job.optimizer,
+        "sampler": options.algorithm,
+    }
 
 
 def parameter(label: str | None) -> str:
@@ -179,7 +216,7 @@ def search_rates(job: Job, study: optuna.Study, screen: Screen) -> None:
             objective=options.objective,
             curve=curves.get(None) if one else curves,
             how=options.how,
-            on_trial=_trial_lines(options, screen),
+            on_trial=_trial_lines(options, study, screen),
             on_epoch=tell,
         )
 
@@ -256,47 +293,28 @@ def _range_test(options: JobOptions, task: TuningTask, tell: Any) -> Any:
     )
 
 
-def _trial_lines(options: JobOptions, screen: Screen) -> Any:
-    def show(study: optuna.Study, trial: Any) -> None:
-        screen.note(describe_trial(study, trial, options))
+def _trial_lines(options: JobOptions, study: optuna.Study, screen: Screen) -> Any:
+    """Return what prints a line for each trial that ends from now on."""
+    from tuners.report.terminal import trial_line
+    from tuners.report.trial_rows import best_row, trial_rows
+
+    started = time.perf_counter()
+    before = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+    direction = study.direction.name.lower()
+
+    def show(study: optuna.Study, trial: FrozenTrial) -> None:
+        ended = trial.number + 1 - before
+        left = (time.perf_counter() - started) / max(ended, 1) * (options.trials - before - ended)
+        until = [each for each in study.get_trials(deepcopy=False) if each.number <= trial.number]
+        best = best_row(trial_rows(until, None), direction) or {"value": None, "number": None}
+        label = trial.params.get("optimizer")
+        line = trial_line(
+            trial_rows([trial], parameter(label))[0],
+            total=options.trials,
+            best=best["value"],
+            best_number=best["number"],
+            seconds_left=max(left, 0.0),
+        )
+        screen.note(line if label is None else f"{line}  {label}")
 
     return show
-
-
-def describe_trial(study: optuna.Study, trial: Any, options: JobOptions) -> str:
-    """Return the line of a finished trial, in columns of fixed width.
-
-    Args:
-        study: The study.
-        trial: The trial.
-        options: The job's options: trials in all, objective.
-    """
-    from tuners.report.wording import rate
-
-    states = {"COMPLETE": "ok", "PRUNED": "pruned", "FAIL": "failed"}
-    state = "diverged" if trial.user_attrs.get("diverged") else states.get(trial.state.name, "?")
-    best = _best_until(study, trial)
-    label = trial.params.get("optimizer")
-    value = trial.value if trial.state.name == "COMPLETE" else None
-    shown = "-" if value is None else f"{value:.4f}"
-    mark = "*" if best is not None and best.number == trial.number else " "
-    ended = "" if best is None else f"best {best.value:.4f} (#{best.number})"
-    width = len(str(options.trials))
-    named = "" if label is None else f"  {label}"
-    seconds = trial.user_attrs.get("seconds") or 0.0
-    return (
-        f" {trial.number + 1:>{width}}/{options.trials}  {state:<8}  {options.objective} "
-        f"{shown:>8}{mark}  {ended:<18}  lr {rate(trial.params[parameter(label)]):<8}{named}"
-        f"  {seconds:.1f} s"
-    )
-
-
-def _best_until(study: optuna.Study, last: Any) -> Any:
-    """Return the best trial among those up to one, or None."""
-    done = [
-        trial
-        for trial in study.get_trials(deepcopy=False)
-        if trial.number <= last.number and trial.state.name == "COMPLETE"
-    ]
-    sign = 1 if study.direction.name == "MINIMIZE" else -1
-    return min(done, key=lambda trial: (sign * (trial.value or 0.0), trial.number), default=None)

@@ -29,10 +29,17 @@ def check_folder(folder: Path, study_name: str, settings: Mapping[str, Any]) -> 
         settings: The settings of this run.
 
     Raises:
-        UserError: It is a file, or holds a report of another run.
+        UserError: It is a file, cannot be written, or holds a report of another run.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"`--out` must be a folder, but {str(folder)!r} is a file; pass another.")
+    above = folder
+    while not above.exists() and above != above.parent:
+        above = above.parent
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(
+            f"`--out` must be a folder that can be written, but {str(folder)!r} cannot: "
+            f"{str(above)!r} {'has no right to write' if above.is_dir() else 'is a file'}; "
+            "pass another."
+        )
     page, stored = folder / PAGE, folder / "report.json"
     if stored.exists():
         where = f"the report.json in {str(folder)!r}"

@@ -6,10 +6,11 @@ A terminal gets a progress bar; anything else gets plain lines, one in ten secon
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from rich.console import Console
 from tuners.report.wording import duration
 
 SECONDS_A_LINE = 10.0
+PIPE_WIDTH = 120
 
 Tell = Callable[[int, int], None]
 
@@ -31,14 +33,12 @@ class Screen:
 
     def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
         self.silent, self.json = quiet or json, json
-        self.result = Console(soft_wrap=True, highlight=False)
-        self.progress = Console(stderr=True, soft_wrap=True, highlight=False)
-        self._bar: Any = None
+        self.result, self.progress = _console(stderr=False), _console(stderr=True)
 
     def print(self, *renderables: Any) -> None:
         """Print a part of the result on standard output; not with `--json`."""
         if not self.json:
-            self.result.print(*renderables, markup=False)
+            _print(self.result, renderables)
 
     def print_json(self, text: str) -> None:
         """Print JSON on standard output as it is."""
@@ -47,29 +47,15 @@ class Screen:
     def note(self, *renderables: Any) -> None:
         """Print how it goes on standard error, unless it shall be silent."""
         if not self.silent:
-            self.progress.print(*renderables, markup=False)
+            _print(self.progress, renderables)
 
     def say(self, text: str) -> None:
         """Print a line on standard error, also where progress is silent."""
-        self.progress.print(text, markup=False)
+        _print(self.progress, [text])
 
     def warn(self, text: str) -> None:
         """Print a warning on standard error."""
         self.say(f"warning: {text}")
-
-    def start(self, job: Any, study: Any) -> None:
-        """Print what will be done, in a few lines."""
-        options = job.options
-        done = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
-        gone_on = f", {done} of them done" if done else ""
-        self.note(
-            f"task        {job.settings['task']}, {job.optimizer}\n"
-            f"search      {options.engine} {options.algorithm}, {options.trials} trials of "
-            f"{options.epochs} epochs{gone_on}\n"
-            f"comparison  {options.pairs} pairs\n"
-            f"seed        {options.seed}\n"
-            f"out         {job.folder}"
-        )
 
     def finish(self, study: Any, page: Any) -> None:
         """Print the result: `report.json`, or what was found in words."""
@@ -79,13 +65,16 @@ class Screen:
             self.end(study, page)
 
     def end(self, study: Any, page: Any) -> None:
-        """Print what was found."""
+        """Print what was found; with `--quiet` the verdict and where the report is."""
         from tuners.report.summary import summarize
+        from tuners.report.terminal import end_block
 
         summary = summarize(study)
-        self.print(summary["headline"] + ".")
-        self.print(summary["sentence"])
-        self.print(f"report: {page}")
+        if self.silent:
+            self.print(f"{summary['headline']}.")
+            self.print(f"report: {page}")
+        else:
+            self.print(end_block(summary, report=str(page), width=self.result.width))
 
     @contextlib.contextmanager
     def stage(self, title: str, unit: str) -> Iterator[Tell]:
@@ -95,16 +84,23 @@ class Screen:
             title: What is done, for example "search".
             unit: What is counted, for example "epochs".
         """
-        started = time.perf_counter()
+        started, told = time.perf_counter(), False
         if self.silent:
             yield lambda *_: None
             return
-        if self.progress.is_terminal:
-            with self._stage_bar(title, unit) as tell:
-                yield tell
-        else:
-            yield _lines(self, title, unit)
-        self.note(f"{title}: done in {duration(time.perf_counter() - started)}")
+        with contextlib.ExitStack() as stack:
+            show = _lines(self, title, unit)
+            if self.progress.is_terminal:
+                show = stack.enter_context(self._stage_bar(title, unit))
+
+            def tell(done: int, total: int) -> None:
+                nonlocal told
+                told = True
+                show(done, total)
+
+            yield tell
+        if told:
+            self.note(f"{title}: done in {duration(time.perf_counter() - started)}")
 
     @contextlib.contextmanager
     def _stage_bar(self, title: str, unit: str) -> Iterator[Tell]:
@@ -133,7 +129,6 @@ class Screen:
     @contextlib.contextmanager
     def ours_alone(self) -> Iterator[None]:
         """Show Python's warnings in one line, and keep what others print off standard output."""
-
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -148,6 +143,22 @@ class Screen:
             self.result.file = self.result.file  # fixes the stream before it is redirected
             with contextlib.redirect_stdout(sys.stderr):
                 yield
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = PIPE_WIDTH  # what is read by a program is not folded at 80
+    return console
+
+
+def _print(console: Console, parts: Sequence[Any]) -> None:
+    for part in parts:
+        if not isinstance(part, str) and not console.is_terminal:
+            from tuners.report.terminal import as_text
+
+            part = as_text(part, console.width).rstrip("\n")
+        console.print(part, markup=False, soft_wrap=isinstance(part, str))
 
 
 def _lines(screen: Screen, title: str, unit: str) -> Tell:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tuners.command import job as jobs
 from tuners.command import run_folder
-from tuners.command.chatter import load_tensorflow
 from tuners.command.errors import DONE, FAULT, INTERRUPTED, judge, keep_traceback, users_input
 from tuners.command.options import JobOptions
 from tuners.command.screen import Screen
@@ -48,9 +47,7 @@ def carry_out(options: JobOptions, command: str, screen: Screen) -> int:
         UserError: What the user can cure; nothing was written over.
     """
     with screen.ours_alone():
-        screen.note("loading TensorFlow")
-        load_tensorflow()
-        job = jobs.prepare(options, command)
+        job = jobs.prepare(options, command, screen)
         if options.dry_run:
             return _print_plan(job, screen)
         run_folder.make_folder(job.folder)
@@ -67,7 +64,7 @@ def carry_out(options: JobOptions, command: str, screen: Screen) -> int:
 
 def _do(job: jobs.Job, screen: Screen) -> int:
     study = jobs.open_study(job)
-    screen.start(job, study)
+    _print_start(job, screen)
     try:
         code = jobs.run(job, study, screen)
     except KeyboardInterrupt:
@@ -82,6 +79,12 @@ def _do(job: jobs.Job, screen: Screen) -> int:
     return code
 
 
+def _print_start(job: jobs.Job, screen: Screen) -> None:
+    from tuners.report.terminal import start_block
+
+    screen.note(start_block(jobs.start_facts(job), out=str(job.folder)))
+
+
 def _write_report(study: optuna.Study, folder: Path) -> Path:
     from tuners import write_report
 
@@ -94,6 +97,7 @@ def _print_plan(job: jobs.Job, screen: Screen) -> int:
 
     from tuners.command.plan import describe_plan, make_plan
 
+    _print_start(job, screen)
     plan = make_plan(job)
     if screen.json:
         screen.print_json(json.dumps(plan, indent=1))
