@@ -145,15 +145,21 @@ def draw_range_test(name: str, entry: Mapping[str, Any], baseline: float | None)
     if baseline:
         lines.append((baseline, "baseline", "dot"))
     for row, (value, words, dash) in enumerate(lines):
-        figure.add_vline(
-            x=value,
-            line={"dash": dash, "color": "#555555", "width": 1.5},
-            annotation={"text": f"{words} {wording.rate(value)}", "y": 1.0 - 0.07 * row},
+        figure.add_vline(x=value, line={"dash": dash, "color": "#555555", "width": 1.5})
+        figure.add_annotation(
+            x=math.log10(value),  # plotly places notes on a log axis by their exponent
+            y=1.0 - 0.07 * row,
+            yref="paper",
+            text=f"{words} {wording.rate(value)}",
+            showarrow=False,
+            xanchor="left",
+            bgcolor="rgba(255,255,255,0.7)",
         )
     figure.update_layout(
         title=f"Range test of {wording.shorten(name, 60)}",
         xaxis={"type": "log", "title": "learning rate"},
         yaxis={"title": "loss", "range": _y_range(curve)},
+        legend={"orientation": "h", "y": -0.25},
     )
     return figure
 
