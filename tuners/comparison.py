@@ -41,6 +41,9 @@ class Arm:
         best_epochs: The 0-based epoch whose weights were kept, -1 where none was finite.
         diverged: Whether the run diverged and so lost its pair.
         curves: Curve name to its mean over the pairs, by epoch.
+        optimizer: Class name of the optimizer, "" where unknown.
+        schedule: Class name of the compiled schedule whose highest rate is `learning_rate`, ""
+            where the rate is constant.
     """
 
     name: str
@@ -53,6 +56,8 @@ class Arm:
     best_epochs: tuple[int, ...] = ()
     diverged: tuple[bool, ...] = ()
     curves: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    optimizer: str = ""
+    schedule: str = ""
 
 
 @dataclass(frozen=True)

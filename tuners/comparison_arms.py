@@ -165,6 +165,7 @@ def _measure(
         best_epochs=tuple(int(epoch) for epoch in record.best_epoch[lanes]),
         diverged=tuple(bool(lost) for lost in diverged),
         curves={name: _mean_curve(curve) for name, curve in curves.items()},
+        **_describe_optimizer(task),
     )
 
 
@@ -208,6 +209,17 @@ def _spread(values: np.ndarray, places: np.ndarray, length: int) -> np.ndarray:
     found = np.full(length, np.nan)
     found[places] = values
     return found
+
+
+def _describe_optimizer(task: TuningTask) -> dict[str, str]:
+    from tuners.lanes import built_model, leaf_optimizers, schedule_values
+
+    optimizer = leaf_optimizers(built_model(task, 0).optimizer)[0]
+    scheduled = schedule_values(optimizer, 1) is not None
+    return {
+        "optimizer": type(optimizer).__name__,
+        "schedule": type(optimizer._learning_rate).__name__ if scheduled else "",
+    }
 
 
 def _finite(values: np.ndarray) -> tuple[float | None, ...]:

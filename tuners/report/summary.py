@@ -18,7 +18,7 @@ from tuners.comparison import Comparison, mean_and_sd
 from tuners.report import verdicts
 from tuners.report.checks import run_checks
 from tuners.report.trial_rows import ENDED, best_row, best_so_far, shown_curves, trial_rows
-from tuners.report.wording import hide_passwords, paste_line
+from tuners.report.wording import hide_passwords
 from tuners.study_record import plain
 
 if TYPE_CHECKING:
@@ -63,14 +63,18 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
     waiting = sum(trial.state.name == "WAITING" for trial in stored)
     running = sum(row["state"] == "RUNNING" for row in rows)
     ended = sum(row["state"] in ENDED for row in rows)
+    counted = sum(row["state"] in ENDED and row["role"] != "baseline" for row in rows)
     planned = facts.get("trials")
     if running or waiting:
         notes.append(
             f"The study is not finished: {ended} trials have ended, {running} are running, "
             f"{waiting} are waiting. Write the report again for a later state."
         )
-    elif isinstance(planned, int) and ended < planned:
-        notes.append(f"{ended} of the {planned} planned trials have ended: it was interrupted.")
+    elif isinstance(planned, int) and counted < planned:
+        notes.append(
+            f"{counted} of the {planned} planned trials have ended: it was interrupted, or its tuner "
+            "asked for no more."
+        )
     names = list(dict.fromkeys([*bounds, *curves, *([parameter] if parameter else [])]))
     parameters = {
         name: {
@@ -104,7 +108,7 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
         "command": facts.get("command") if isinstance(facts.get("command"), str) else None,
     }
     summary |= verdicts.decide(summary)
-    summary["paste"] = paste_line(facts.get("optimizer"), summary["recommended_learning_rate"])
+    summary["paste"] = verdicts.line_to_paste(summary)
     summary["cost"] = _cost(summary)
     summary["limits"] = verdicts.limits(summary)
     summary["checks"] = [asdict(check) for check in run_checks(summary)]
@@ -263,7 +267,8 @@ def _cost(summary: Mapping[str, Any]) -> dict[str, Any]:
     }
     words = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
     for row in rows:
-        cost["trials"][words[row["state"]]] += 1
+        if row["state"] in words:
+            cost["trials"][words[row["state"]]] += 1
     parts = [cost[f"seconds_{part}"] for part in ("range_test", "search", "comparison")]
     known = [part for part in parts if part is not None]
     cost["seconds_total"] = sum(known) if known else None

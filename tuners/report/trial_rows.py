@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import optuna
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
+STALE = "stale"  # role of a trial that an interruption cut off, and that another replaced
 
 
 def trial_rows(trials: Sequence[optuna.trial.FrozenTrial], parameter: str | None) -> list[dict]:
@@ -20,7 +21,8 @@ def trial_rows(trials: Sequence[optuna.trial.FrozenTrial], parameter: str | None
         parameter: Name of the learning rate among their parameters, or None.
 
     Returns:
-        Dicts of number, state, value (of the first objective), role, seed, learning_rate, params,
+        Dicts of number, state ("STALE" where another trial replaced it), value (of the first
+        objective), role, seed, learning_rate, params,
         diverged, epochs, best_epoch, seconds, scores, how. What is missing or of another kind
         than the record writes is None.
     """
@@ -38,7 +40,7 @@ def trial_rows(trials: Sequence[optuna.trial.FrozenTrial], parameter: str | None
         rows.append(
             {
                 "number": trial.number,
-                "state": trial.state.name,
+                "state": "STALE" if attributes.get("role") == STALE else trial.state.name,
                 "value": _number(values[0]) if values else None,
                 "role": _text(attributes.get("role")) or "search",
                 "seed": _whole(attributes.get("seed")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuners.report.wording import number, rate, signed
+from tuners.report.wording import number, paste_line, rate, signed
 
 
 def decide(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,6 +107,27 @@ def _not_compared(summary: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def line_to_paste(summary: Mapping[str, Any]) -> str | None:
+    """Return the line of code that sets the recommended rate, None where nothing is recommended.
+
+    Args:
+        summary: The summary, with `recommended_learning_rate` decided.
+    """
+    recommended, comparison = summary["recommended_learning_rate"], summary["comparison"]
+    best, optimizer = summary["best_trial"], summary["facts"].get("optimizer")
+    if recommended is None:
+        return None
+    if best is not None and recommended == best["learning_rate"]:
+        optimizer = best["params"].get("optimizer", optimizer)  # of a search over optimizers
+    side = "chosen" if comparison and comparison["verdict"] == "better" else "baseline"
+    arm = comparison[side] if comparison else None
+    if arm and arm["schedule"]:
+        if side == "baseline":
+            return f"# keep the compiled {arm['schedule']} as it is"
+        return f"# scale {arm['schedule']} so that its highest rate is {recommended:.4g}"
+    return paste_line((arm and arm["optimizer"]) or optimizer, recommended)
+
+
 def measure(comparison: Mapping[str, Any]) -> str:
     """Return what was judged in words, for example "test loss"."""
     return f"{comparison['measured_on']} {comparison['metric'].replace('_', ' ')}"
@@ -145,11 +166,12 @@ def limits(summary: Mapping[str, Any]) -> list[str]:
 
 def _sides(comparison: Mapping[str, Any]) -> tuple[str, str]:
     chosen, baseline = comparison["chosen"], comparison["baseline"]
-    names = [arm["name"] if arm else "" for arm in (chosen, baseline)]
     rates = (
         rate(comparison["chosen_learning_rate"]),
         rate(comparison["baseline_learning_rate"]),
     )
-    if names[0] != names[1]:
-        return f"{names[0]} at {rates[0]}", f"{names[1]} at {rates[1]}"
+    for name in ("optimizer", "name"):
+        names = [arm[name] if arm else "" for arm in (chosen, baseline)]
+        if names[0] != names[1]:
+            return f"{names[0]} at {rates[0]}", f"{names[1]} at {rates[1]}"
     return f"learning rate {rates[0]}", f"the baseline {rates[1]}"

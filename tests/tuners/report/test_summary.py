@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -170,7 +171,7 @@ def test_a_running_study_says_so() -> None:
 
 def test_an_interrupted_study_says_so() -> None:
     study = make_study(bare=True, trials=make_trials(4), facts=make_facts(trials=24))
-    assert "4 of the 24 planned trials" in summarize(study)["notes"][0]
+    assert "3 of the 24 planned trials" in summarize(study)["notes"][0]
 
 
 def test_when_every_trial_failed() -> None:
@@ -270,3 +271,61 @@ def test_the_summary_is_a_function_of_the_storage_alone(tmp_path: Any) -> None:
     loaded = optuna.load_study(study_name="kept", storage=storage)
     first, second = summarize(source), summarize(loaded)
     assert first | {"study_name": "kept", "title": "wine"} == second
+
+
+def test_a_trial_that_another_replaced_is_no_failure() -> None:
+    cut = make_trial(1e-3, None, 2, state=TrialState.FAIL, role="stale")
+    study = make_study(
+        bare=True, trials=[*make_trials(2), cut, make_trial(1e-3, 0.45, 3)], facts={"trials": 3}
+    )
+    summary = summarize(study)
+    check_strict_json(summary)
+    assert summary["trials"][2]["state"] == "STALE"
+    assert summary["cost"]["trials"] == {"complete": 3, "pruned": 0, "failed": 0, "running": 0}
+    assert summary["checks"][1]["number"] == 0
+
+
+def test_two_optimizers_are_named() -> None:
+    plain = make_comparison(0.02)
+    chosen, baseline = plain.chosen, plain.baseline
+    assert chosen is not None
+    assert baseline is not None
+    comparison = replace(
+        plain,
+        chosen=replace(chosen, optimizer="SGD"),
+        baseline=replace(baseline, optimizer="Adam"),
+    )
+    summary = summarize(make_study(comparison=comparison))
+    assert summary["headline"] == "SGD at 0.00162 beats Adam at 0.001"
+    assert summary["paste"] == "keras.optimizers.SGD(learning_rate=0.00162)"
+
+
+@pytest.mark.parametrize(
+    ("gain", "line"),
+    [
+        (0.02, "# scale CosineDecay so that its highest rate is 0.00162"),
+        (0.0, "# keep the compiled CosineDecay as it is"),
+    ],
+)
+def test_a_schedule_is_not_replaced_by_a_rate(gain: float, line: str) -> None:
+    plain = make_comparison(gain)
+    sides = {
+        side: replace(getattr(plain, side), schedule="CosineDecay")
+        for side in ("chosen", "baseline")
+    }
+    assert summarize(make_study(comparison=replace(plain, **sides)))["paste"] == line
+
+
+def test_the_best_optimizer_of_a_search_is_pasted() -> None:
+    study = optuna.create_study()
+    study.add_trial(
+        create_trial(
+            value=0.4,
+            params={"optimizer": "sgd", "learning_rate_sgd": 0.1},
+            distributions={
+                "optimizer": CategoricalDistribution(["adam", "sgd"]),
+                "learning_rate_sgd": FloatDistribution(0.01, 1, log=True),
+            },
+        )
+    )
+    assert summarize(study)["paste"] == "keras.optimizers.SGD(learning_rate=0.1)"
