@@ -196,13 +196,14 @@ def report(
 def dashboard(
     folder: Annotated[Text, typer.Argument(help="Folder of a run.", show_default=False)] = None,
     storage: Storage = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8080,
+    port: Annotated[int, typer.Option(help="Port to listen on, 0: any.")] = 8080,
 ) -> None:
     """Show a stored study in the browser with optuna-dashboard, on this machine only."""
     from tuners.command import stored
 
-    stored.serve(stored.stored_address(folder, storage), host, port)
+    screen = Screen()
+    with screen.ours_alone():
+        stored.show(folder, storage, port, screen)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuners.command.errors import UserError, nearest, users_input
-from tuners.command.run_folder import DATABASE, make_folder, storage_address
+from tuners.command.run_folder import DATABASE, PAGE, make_folder, storage_address
+from tuners.command.screen import Screen
 
 if TYPE_CHECKING:
     import optuna
@@ -111,19 +111,30 @@ def report_again(study: optuna.Study, out: str) -> Path:
         return write_report(study, place)
 
 
-def serve(address: str, host: str, port: int) -> None:
-    """Show the studies of a storage in the browser until Ctrl-C.
+def show(folder: str | None, storage: str | None, port: int, screen: Screen) -> None:
+    """Show the studies of a storage in the browser until Ctrl-C, on this machine alone.
+
+    A run's own study gets the verdict and the report put onto it first.
+
+    Args:
+        folder: A run's folder, or None.
+        storage: An address, or None.
+        port: To listen on; 0 takes any free one.
+        screen: Where the address is printed.
 
     Raises:
-        UserError: The extra is not installed, or the port cannot be had.
+        UserError: The extra is not installed, there is no study, or the port cannot be had.
     """
-    if importlib.util.find_spec("optuna_dashboard") is None:
-        raise UserError(
-            "`dashboard` needs optuna-dashboard, which is not installed; "
-            'run pip install "lr-range-tuner[dashboard]".'
-        )
-    storage = open_stored(address)
-    import optuna_dashboard
+    from tuners.report.dashboard import open_server, publish, serve
 
-    with users_input(f"`--host` {host} `--port` {port}"):
-        optuna_dashboard.run_server(storage, host=host, port=port)
+    address = stored_address(folder, storage)
+    artifacts = None
+    with users_input():
+        opened = open_stored(address)
+        if folder is not None:
+            place = Path(folder).expanduser()
+            page, artifacts = place / PAGE, place / "artifacts"
+            publish(load_study(address, None), report=page if page.is_file() else None)
+        server = open_server(opened, artifacts=artifacts, port=port)
+    screen.say(f"http://127.0.0.1:{server.server_port}/ until Ctrl-C")
+    serve(server)
