@@ -14,11 +14,11 @@ def build_model(hp):
     model.add(keras.Input((30,)))
     model.add(keras.layers.Dense(hp.Choice("units", [8, 16, 32]), activation="relu"))
     model.add(keras.layers.Dense(1, activation="sigmoid"))
-    optimizer = hp.Choice("optimizer", ["adam", "sgd"])
-    with hp.name_scope("compile"):
-        learning_rate = hp.Choice("learning_rate", [1.0, 0.1, 0.01, 0.001, 0.0001, 0.00001])
-    optimizer = keras.optimizers.get({"class_name": optimizer, "config": {}})
-    optimizer.learning_rate = learning_rate
+    with hp.name_scope("sgd"):
+        learning_rate = hp.Choice(
+            "learning_rate", [1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4]
+        )
+    optimizer = keras.optimizers.SGD(learning_rate, momentum=0.9)
     model.compile(optimizer=optimizer, loss="binary_crossentropy", metrics=["accuracy"])
     return model
 
@@ -41,7 +41,7 @@ def main(max_epochs=9, directory="runs/keras_tuner_hyperband"):
         x_train, y_train, validation_data=(x_val, y_val), callbacks=[stop_early], verbose=0
     )
     best = tuner.get_best_hyperparameters()[0]
-    print("Best learning rate:", best["compile/learning_rate"])
+    print("Best learning rate:", best["sgd/learning_rate"])
     return tuner
 
 

@@ -62,9 +62,13 @@ def narrow_tuner(
             `baseline` is not positive and finite.
 
     Example:
-        >>> from tuners import narrow
-        >>> tuner = keras_tuner.RandomSearch(build_model, "val_loss")  # doctest: +SKIP
-        >>> narrow(tuner, bounds).search(x, y, validation_split=0.2)  # doctest: +SKIP
+        >>> import tempfile
+        >>> space = lambda hp: hp.Float("learning_rate", 1e-5, 1.0, sampling="log")
+        >>> tuner = keras_tuner.RandomSearch(space, "val_loss", directory=tempfile.mkdtemp())
+        >>> bounds = LearningRateBounds(1e-3, 1e-2, 3e-3, "ok", "by hand")
+        >>> (entry,) = narrow_tuner(tuner, bounds).oracle.hyperparameters.space
+        >>> entry.min_value, entry.max_value
+        (0.001, 0.01)
     """
     if not isinstance(tuner, keras_tuner.engine.base_tuner.BaseTuner):
         raise TypeError(

@@ -135,18 +135,21 @@ class StudyTuner(PopulationTuner):
         if record.interrupted:
             raise KeyboardInterrupt
         record_facts(self.study, how=record.how, why=record.why, chunk_size=record.chunk_size)
+        seconds = record.seconds / len(fresh)
         for index, pair in enumerate(pairs):
             if pair in fresh:
                 fresh.remove(pair)
                 lanes = np.arange(index * len(seeds), (index + 1) * len(seeds))
-                self._store(pair, record, lanes)
+                self._store(pair, record, lanes, seconds)
 
-    def _store(self, pair: tuple[float, int], record: TrainingRecord, lanes: np.ndarray) -> None:
+    def _store(
+        self, pair: tuple[float, int], record: TrainingRecord, lanes: np.ndarray, seconds: float
+    ) -> None:
         rate, epochs = pair
         attributes = {
             "role": "suggestion" if rate == self.branch.bounds.suggestion else "search",
             "seed": self.plan.seed,
-            **trial_attributes(record, lanes),
+            **trial_attributes(record, lanes, seconds),
         }
         name, (low, high) = self.branch.parameter, self.branch.declared
         score = float(record.best()[lanes].mean())
@@ -288,8 +291,14 @@ def keras_tuner_seed(seed: int) -> int:
     return int(np.random.SeedSequence(seed).generate_state(1)[0] % (2**31 - 1)) + 1
 
 
-def trial_attributes(record: TrainingRecord, lanes: np.ndarray) -> dict[str, Any]:
-    """Return what a study keeps of a trial's lanes, as plain values (see `study_record`)."""
+def trial_attributes(record: TrainingRecord, lanes: np.ndarray, seconds: float) -> dict[str, Any]:
+    """Return what a study keeps of a trial's lanes, as plain values (see `study_record`).
+
+    Args:
+        record: The record that holds the lanes.
+        lanes: The trial's lanes, one a seed.
+        seconds: The trial's share of the time.
+    """
     ran = int(np.isfinite(record.loss[lanes]).any(axis=0).sum())
     curves = {"loss": record.loss, "val_loss": record.val_loss, **record.metrics}
     return plain(
@@ -297,7 +306,7 @@ def trial_attributes(record: TrainingRecord, lanes: np.ndarray) -> dict[str, Any
             "diverged": bool(record.diverged[lanes].any()),
             "epochs": max(ran, int(record.diverged_epoch[lanes].max()) + 1),
             "best_epoch": int(np.median(record.best_epoch[lanes])),
-            "seconds": record.seconds * len(lanes) / len(record.seeds),
+            "seconds": seconds,
             "how": record.how,
             "scores": record.best()[lanes],
             "curves": {name: curve[lanes].mean(axis=0) for name, curve in curves.items()},

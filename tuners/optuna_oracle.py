@@ -63,12 +63,17 @@ class OptunaOracle(keras_tuner.Oracle):
         ValueError: The study has several objectives, or another direction than `objective`.
 
     Example:
-        >>> import keras_tuner, optuna
+        >>> import tempfile
+        >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
         >>> class Bowl(keras_tuner.Tuner):
-        ...     def run_trial(self, trial):
-        ...         return (trial.hyperparameters.Float("x", -1.0, 1.0) - 0.5) ** 2
-        >>> study = optuna.create_study(storage="sqlite:///bowl.db")  # doctest: +SKIP
-        >>> Bowl(OptunaOracle(study, max_trials=20)).search()  # doctest: +SKIP
+        ...     def run_trial(self, trial, verbose):
+        ...         return (trial.hyperparameters["x"] - 0.5) ** 2
+        >>> study = optuna.create_study()  # or in a storage, with any sampler
+        >>> oracle = OptunaOracle(study, max_trials=5)
+        >>> space = lambda hp: hp.Float("x", -1.0, 1.0)
+        >>> Bowl(oracle, space, directory=tempfile.mkdtemp()).search(verbose=0)
+        >>> study.best_params == oracle.get_best_trials()[0].hyperparameters.values
+        True
     """
 
     def __init__(

@@ -56,9 +56,18 @@ class PopulationTuner(keras_tuner.Tuner):
         ValueError: `lanes` is less than 1, or there is no hypermodel.
 
     Example:
-        >>> oracle = keras_tuner.oracles.RandomSearchOracle("val_loss", 24)  # doctest: +SKIP
-        >>> tuner = PopulationTuner(oracle, build_model)  # doctest: +SKIP
-        >>> tuner.search(x, y, validation_split=0.2, epochs=30)  # doctest: +SKIP
+        >>> import keras, tempfile
+        >>> def build_model(hp):
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        ...     rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
+        ...     model.compile(keras.optimizers.SGD(rate), "mse")
+        ...     return model
+        >>> oracle = keras_tuner.oracles.RandomSearchOracle("val_loss", max_trials=2, seed=1)
+        >>> tuner = PopulationTuner(oracle, build_model, directory=tempfile.mkdtemp())
+        >>> x, y = np.ones((8, 2)), np.ones(8)
+        >>> tuner.search(x, y, validation_split=0.5, epochs=1, verbose=0)
+        >>> [trial.status for trial in oracle.trials.values()]
+        ['COMPLETED', 'COMPLETED']
     """
 
     def __init__(

@@ -33,10 +33,10 @@ def test_runs_and_narrows(name: str, when: str, tmp_path: Path) -> None:
     main = runpy.run_path(str(EXAMPLES / f"{name}_{when}.py"))["main"]
     size = {"max_trials": 2, "epochs": 1} if "bayesian" in name else {"max_epochs": 2}
     tuner = main(directory=tmp_path, **size)
-    rate = "lr" if "bayesian" in name else "compile/learning_rate"
+    rate = "lr" if "bayesian" in name else "sgd/learning_rate"
     (entry,) = (entry for entry in tuner.oracle.hyperparameters.space if entry.name == rate)
     width = len(entry.values) if hasattr(entry, "ordered") else entry.max_value / entry.min_value
-    declared = 6 if hasattr(entry, "ordered") else 1e5
+    declared = 9 if hasattr(entry, "ordered") else 1e5
     if when == "before":
         assert width == pytest.approx(declared)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import logging
 import math
 import random
@@ -411,3 +412,9 @@ def test_a_tuner_without_hypermodel_takes_bounds_as_hyperparameters(kt, narrow, 
     tuner = Toy(objective="loss", hyperparameters=BOUNDS.hyperparameters(), directory=tmp_path)
     tuner.search(verbose=0)
     assert all(1e-3 <= rate <= 1e-2 for rate in rates_of(tuner))
+
+
+def test_the_examples_in_docstrings_run():
+    from tuners import keras_tuner_narrowing
+
+    assert doctest.testmod(keras_tuner_narrowing).failed == 0

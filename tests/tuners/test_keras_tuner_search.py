@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import optuna
 import pytest
@@ -229,3 +231,9 @@ def test_other_pruners_and_several_tasks_are_refused(task):
         run(task, pruner="median")
     with pytest.raises(ValueError, match="several tasks by name with engine='optuna' only"):
         search({"a": task}, {"a": BOUNDS}, engine="keras-tuner")
+
+
+def test_the_examples_in_docstrings_run():
+    from tuners import keras_tuner_search
+
+    assert doctest.testmod(keras_tuner_search).failed == 0

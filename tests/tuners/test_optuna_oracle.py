@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import math
 
 import optuna
@@ -333,3 +334,9 @@ def test_a_tuner_finds_the_bottom_of_a_bowl(tmp_path):
     assert best["x"] == pytest.approx(0.5, abs=0.15)
     # the space was unknown before the first trial, which is therefore stored a second time
     assert states(oracle) == [TrialState.FAIL] + [TrialState.COMPLETE] * 25
+
+
+def test_the_examples_in_docstrings_run():
+    from tuners import optuna_oracle
+
+    assert doctest.testmod(optuna_oracle).failed == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import logging
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_a_trial_that_diverges_fails_with_its_epoch(make, data):
     hp = keras_tuner.HyperParameters()
     hp.Float("learning_rate", 1e-3, 1e12, sampling="log")
     settings = {"hyperparameters": hp, "max_consecutive_failed_trials": 9}
-    tuner = make(wild, how="sequential", max_trials=4, executions_per_trial=2, **settings)
+    tuner = make(wild, how="sequential", max_trials=2, executions_per_trial=2, **settings)
     trials = search(tuner, data, epochs=2)
     failed = [trial for trial in trials if trial.status == "FAILED"]
     assert failed
@@ -286,3 +287,9 @@ def test_arguments_are_checked(make):
         make(lanes=0)
     with pytest.raises(ValueError, match="`hypermodel` must be given"):
         make(None)
+
+
+def test_the_examples_in_docstrings_run():
+    from tuners import population_tuner
+
+    assert doctest.testmod(population_tuner).failed == 0
