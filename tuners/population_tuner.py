@@ -155,12 +155,12 @@ class PopulationTuner(keras_tuner.Tuner):
 
     def _run_lanes(self, group: Sequence[Any], arguments: dict[str, Any]) -> None:
         refuse_own_training(self, PopulationTuner)
-        names = {rate_name(trial, self.learning_rate_name) for trial in group}
-        if len(names) > 1:
-            raise OneAtATime(f"the trials name their rates differently ({', '.join(names)})")
-        (name,) = names
         values = group[0].hyperparameters.values
-        rates = [float(trial.hyperparameters.values[name]) for trial in group]
+        names = [rate_name(trial, self.learning_rate_name) for trial in group]
+        rates = [
+            float(trial.hyperparameters.values[name])
+            for trial, name in zip(group, names, strict=True)
+        ]
         task = self._task_for(group, rates, arguments)
         seeds = [self.oracle.seed + execution for execution in range(self.executions_per_trial)]
         # a smaller batch is filled up, since a program for its size would have to be compiled

@@ -282,6 +282,35 @@ def test_a_broken_model_is_reported_by_keras_tuner(make, data, caplog):
     assert "could not be built (no such model)" in one_at_a_time(caplog)[0]
 
 
+def test_what_is_no_model_ends_the_search(make, data):
+    import keras_tuner
+
+    def nothing(hp):
+        hp.Float("learning_rate", 1e-3, 0.2, sampling="log")
+
+    with pytest.raises(keras_tuner.errors.FatalTypeError, match="valid Keras Model instance"):
+        search(make(nothing), data)
+
+
+def test_a_forced_population_that_cannot_be_is_refused(make, data):
+    def eager(hp):
+        model = line(hp)
+        model.run_eagerly = True
+        return model
+
+    with pytest.raises(ValueError, match="run_eagerly"):
+        search(make(eager, how="population"), data)
+
+
+def test_a_trial_alone_with_its_values_is_no_group(make):
+    from tuners.lane_groups import OneAtATime
+
+    tuner = make()
+    trial = tuner.oracle.create_trial("a")
+    with pytest.raises(OneAtATime, match="no two trials of a batch differ in the rate alone"):
+        tuner._task_for([trial], [trial.hyperparameters["learning_rate"]], {})
+
+
 def test_arguments_are_checked(make):
     with pytest.raises(ValueError, match="`lanes` must be a whole number of 1 or more, but got 0"):
         make(lanes=0)
