@@ -81,11 +81,12 @@ def draw_loss_curve(
         panel.polyline(rates[::every], _thinned(smoothed, every), "mean", clip=True)
         draw_markers(panel, bounds, baseline, intervals=True)
         if bounds:
-            place = int(np.argmin(np.abs(np.log(np.array(rates) / bounds["suggestion"]))))
-            if np.isfinite(smoothed[place]):
-                x, y = panel.x(rates[place]), panel.y(float(smoothed[place]))
-                if panel.top <= y <= panel.bottom:
-                    panel.add(mark("diamond", x, y, "suggestion-mark", 5))
+            known = np.isfinite(smoothed)
+            logs = np.log(np.array(rates))[known]
+            value = float(np.interp(math.log(bounds["suggestion"]), logs, smoothed[known]))
+            x, y = panel.x(bounds["suggestion"]), panel.y(value)
+            if panel.top <= y <= panel.bottom:
+                panel.add(mark("diamond", x, y, "suggestion-mark", 5))
         panel.add(text(panel.left + 8, panel.bottom - 9, f"\u2191 {y_title}", "title"))
         return figure(width, height, [panel], width_class(width))
 

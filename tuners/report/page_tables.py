@@ -82,7 +82,7 @@ def list_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         if name.startswith(("seconds_", "epochs_", "steps_")) or name == "command":
             facts.pop(name)  # they stand under cost and under repeat
     rows += [(str(name).replace("_", " "), _words(value)) for name, value in facts.items()]
-    return rows
+    return sorted(rows, key=lambda row: len(row[1]) > 70)  # long ones take a line of their own
 
 
 def trial_table(

@@ -72,8 +72,8 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
         )
     elif isinstance(planned, int) and counted < planned:
         notes.append(
-            f"{counted} of the {planned} planned trials have ended: it was interrupted, or its tuner "
-            "asked for no more."
+            f"{counted} of the {planned} planned trials have ended: it was interrupted, or its "
+            "tuner asked for no more."
         )
     names = list(dict.fromkeys([*bounds, *curves, *([parameter] if parameter else [])]))
     parameters = {

@@ -89,7 +89,7 @@ def trial_line(
         >>> row = {"number": 11, "state": "COMPLETE", "value": 0.4312, "learning_rate": 0.0021,
         ...        "role": "search", "seconds": 8.4, "diverged": False}
         >>> trial_line(row, total=24, best=0.4127, best_number=6, seconds_left=125)
-        ' 12/24  ok        lr 2.1e-3   0.4312   best 0.4127 (#6)   8.4 s  left 2 min 05 s'
+        ' 12/24  ok        lr 0.0021   0.4312   best 0.4127 (#6)   8.4 s  left 2 min 05 s'
     """
     width = len(str(total))
     states = {"COMPLETE": "ok", "PRUNED": "pruned", "FAIL": "failed"}

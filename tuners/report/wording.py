@@ -34,7 +34,7 @@ def number(value: Any, digits: int = 4) -> str:
 
     Example:
         >>> number(0.123456), number(1234567.0), number(None), number(3)
-        ('0.1235', '1.235e+06', 'n/a', '3')
+        ('0.1235', '1,234,567', 'n/a', '3')
     """
     if value is None or isinstance(value, str):
         return "n/a" if value is None else value

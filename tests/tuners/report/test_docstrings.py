@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import doctest
+import importlib
+
+import pytest
+
+MODULES = [
+    "tuners.comparison",
+    "tuners.confusion",
+    "tuners.paired_statistics",
+    "tuners.report",
+    "tuners.report.summary",
+    "tuners.report.svg",
+    "tuners.report.terminal",
+    "tuners.report.wording",
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_in_docstrings_run(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.attempted > 0
+    assert result.failed == 0
