@@ -175,7 +175,7 @@ def compare(
     *,
     baseline: float | None = None,
     pairs: int = 30,
-    epochs: int = 40,
+    epochs: int = 30,
     study: optuna.Study | None = None,
     objective: str = "val_loss",
     seed: int = 1000,

@@ -112,7 +112,7 @@ def search(
     sampler: str = "tpe",
     tuner: str = "bayesian",
     trials: int = 24,
-    epochs: int = 40,
+    epochs: int = 30,
     seeds_per_trial: int = 1,
     storage: str | BaseStorage | None = None,
     study_name: str | None = None,

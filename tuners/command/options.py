@@ -68,7 +68,7 @@ class JobOptions:
     pruner: str = "none"
     objective: str = "val_loss"
     trials: int = 24
-    epochs: int = 40
+    epochs: int = 30
     pairs: int = 30
     seed: int = 0
     baseline: float | None = None
