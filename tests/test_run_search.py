@@ -203,7 +203,7 @@ def test_a_folder_with_another_run_is_refused_before_anything_is_written(
         ("report.html", "<html>", "holds a report.html of something else"),
         ("report.json", "{", "cannot be read"),
         ("report.json", "[1]", "is no report of this command"),
-        ("report.json", '{"study_name": "wine", "facts": {"epochs": 7}}', "epochs was 7, now 40"),
+        ("report.json", '{"study_name": "wine", "facts": {"epochs": 7}}', "epochs was 7, now 30"),
         ("report.json", '{"study_name": "beer", "facts": {}}', "study was beer, now wine"),
     ):
         (folder / name).write_text(content)
