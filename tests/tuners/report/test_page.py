@@ -234,6 +234,7 @@ def test_curves_of_every_kind(tmp_path: Path) -> None:
         assert ("loss-curve-0-coarse" in drawn) == (name == "sweep")
 
 
+@pytest.mark.slow
 def test_five_hundred_trials_are_complete(tmp_path: Path) -> None:
     page, summary, html = read(make_study(trials=make_trials(500, curves=False)), tmp_path)
     check_page(page, summary, html)
@@ -241,6 +242,7 @@ def test_five_hundred_trials_are_complete(tmp_path: Path) -> None:
     assert not (tmp_path / "trials.csv").exists()
 
 
+@pytest.mark.slow
 def test_beyond_five_hundred_the_rest_is_in_a_csv(tmp_path: Path) -> None:
     trials = make_trials(800, curves=False)
     trials.append(make_trial(1e-3, 0.9, 800, attributes={"role": "=cmd|'/c calc'!A1"}))

@@ -261,6 +261,7 @@ def test_infinite_values_are_no_numbers() -> None:
     assert summary["best_trial"] is None
 
 
+@pytest.mark.slow
 def test_the_summary_is_a_function_of_the_storage_alone(tmp_path: Any) -> None:
     storage = f"sqlite:///{tmp_path}/study.db"
     kept = optuna.create_study(study_name="kept", storage=storage)
