@@ -216,7 +216,7 @@ def compare(
     if baseline is None:
         baseline = baseline_task.baseline_learning_rate
     if baseline is None:
-        baseline = _shortest(compiled_learning_rate(baseline_task, epochs))
+        baseline = compiled_learning_rate(baseline_task, epochs)
     baseline_rate = _check_rate(baseline, "baseline")
     metric = objective.removeprefix("val_")
     common: dict[str, Any] = {
@@ -359,12 +359,6 @@ def _check_rate(rate: Any, name: str) -> float:
     if not real or not 0 < float(rate) < math.inf:
         raise ValueError(f"`{name}` must be positive and finite, but got {rate!r}; pass e.g. 1e-3.")
     return float(rate)
-
-
-def _shortest(rate: float) -> float:
-    """Return a rate that Keras kept as float32 in its shortest form: 0.001, not 0.00100000005."""
-    short = float(str(np.float32(rate)))
-    return short if np.float32(short) == np.float32(rate) and np.float32(rate) == rate else rate
 
 
 def _check_count(count: Any, name: str) -> int:

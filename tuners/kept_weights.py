@@ -20,6 +20,7 @@ def evaluate_weights(
 ) -> dict[str, np.ndarray]:
     """Return loss and compiled metrics of kept weights, (lanes,) each; see `tuners.evaluate`."""
     datas = _one_each(data, len(weights))
+    _check_kept(weights)
     chosen = choose(task, len(weights), None, resplit=True)
     if isinstance(chosen, str):
         return sequential.evaluate_weights(task, weights, datas)
@@ -37,6 +38,7 @@ def predict_weights(
 ) -> Any:
     """Return the outputs of kept weights, (lanes, rows, ...); see `tuners.predict`."""
     datas = _one_each(data, len(weights))
+    _check_kept(weights)
     chosen = choose(task, len(weights), None, resplit=True)
     if isinstance(chosen, str):
         return sequential.predict_weights(task, weights, datas)
@@ -70,6 +72,15 @@ def _load_weights(task: TuningTask, program: LaneProgram, weights: list[list[np.
             ]
         )
         yield lanes
+
+
+def _check_kept(weights: list[list[np.ndarray]]) -> None:
+    empty = [lane for lane, kept in enumerate(weights) if not kept]
+    if empty or not weights:
+        raise ValueError(
+            f"`weights` must hold the weights of every lane, but those of lanes {empty} are empty "
+            "(a lane that was never finite keeps none); leave them out."
+        )
 
 
 def _one_each(data: Data | list[Data], lanes: int) -> list[Data]:

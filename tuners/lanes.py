@@ -289,7 +289,17 @@ def compiled_learning_rate(task: TuningTask, epochs: int = 1) -> float:
     model = built_model(task, 0)
     optimizer = leaf_optimizers(model.optimizer)[0]
     values = schedule_values(optimizer, epochs * steps_per_epoch(task))
-    return float(optimizer.learning_rate) if values is None else float(values.max())
+    return short_float(optimizer.learning_rate if values is None else values.max())
+
+
+def short_float(value: Any) -> float:
+    """Return a float32 in its shortest form: 0.001, not the 0.0010000000475 that Keras keeps.
+
+    Example:
+        >>> short_float(np.float32(0.001))
+        0.001
+    """
+    return float(str(np.float32(value)))
 
 
 def steps_per_epoch(task: TuningTask) -> int:

@@ -383,6 +383,13 @@ def test_kept_weights_are_those_of_the_best_epoch(task: TuningTask) -> None:
     np.testing.assert_allclose(each["loss"][0], values["loss"][0], rtol=1e-5)
 
 
+def test_a_lane_without_weights_is_named(task: TuningTask) -> None:
+    with pytest.raises(ValueError, match=r"those of lanes \[1\] are empty"):
+        evaluate(task, [[np.zeros(1)], []], task.validation)
+    with pytest.raises(ValueError, match=r"list of one for each of the 2 lanes"):
+        predict(task, [[np.zeros(1)]] * 2, [task.validation])
+
+
 def test_steps_agree_with_train_on_batch_and_are_evaluated(task: TuningTask) -> None:
     rates = np.geomspace(1e-3, 1.0, 12)[:, None].repeat(2, 1)
     stacked = train_steps(task, rates, [0, 1], evaluate_every=5)
