@@ -237,7 +237,7 @@ TASKS: tuple[BenchmarkTask, ...] = (
         25,
     ),
     BenchmarkTask(
-        "digits dropout rmsprop", "digits", _dropout(96, rate=0.4), lambda o: o.RMSprop(), 32, 25
+        "cancer dropout rmsprop", "cancer", _dropout(32, rate=0.4), lambda o: o.RMSprop(), 32, 25
     ),
     BenchmarkTask("digits cnn nadam", "digit images", _cnn, lambda o: o.Nadam(), 64, 20),
     BenchmarkTask("digits mlp lion 256", "digits", _dense(64), lambda o: o.Lion(), 256, 40),

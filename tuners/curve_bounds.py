@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Values = NDArray[np.float64]
 
 FEWEST_ROWS = 8  # distinct rates below which a ramp shows no shape
-SIGNIFICANT = 4.0  # standard errors, since the lowest of many places is looked for
+SIGNIFICANT = 3.5  # standard errors, since the lowest of many places is looked for
 LOW_SHARE, SUGGESTED_SHARE, HIGH_SHARE = 0.2, 0.5, 0.98
 DRAWS = 200
 ONE_SEED = 0.25  # decades added at both ends where no second seed tells how runs differ
@@ -167,7 +167,7 @@ def read_ramp(curve: LossCurve) -> Finding:
             "no_divergence",
             f"The loss still falls at the highest rate tested, {10 ** x[-1]:.2g}; "
             "test higher rates.",
-            suggestion=_crossing(x, mean, bottom, SUGGESTED_SHARE),
+            suggestion=crossing(x, mean, bottom, SUGGESTED_SHARE),
         )
     return _decided(x, smooth, mean, matrix, level, curve.seeds, len(rates) / len(x))
 
@@ -252,7 +252,7 @@ def _still_falling(x: Values, mean: Values, bottom: int, error: Values) -> bool:
     return bool(rise <= max(2 * error[bottom], 0.05 * depth) and not flat)
 
 
-def _crossing(x: Values, mean: Values, bottom: int, share: float) -> float:
+def crossing(x: Values, mean: Values, bottom: int, share: float) -> float:
     # the last place before the bottom where the mean is above `share` of the descent
     target = share * mean[bottom]
     above = np.flatnonzero(mean[: bottom + 1] > target)
@@ -268,7 +268,7 @@ def _crossing(x: Values, mean: Values, bottom: int, share: float) -> float:
 def _ends(x: Values, mean: Values) -> tuple[float, float, float]:
     bottom = int(np.argmin(mean))
     low, middle, high = (
-        _crossing(x, mean, bottom, share) for share in (LOW_SHARE, SUGGESTED_SHARE, HIGH_SHARE)
+        crossing(x, mean, bottom, share) for share in (LOW_SHARE, SUGGESTED_SHARE, HIGH_SHARE)
     )
     return low, middle, max(middle, high)
 

@@ -35,8 +35,6 @@ class LossCurve:
         declared: The range `(low, high)` that would be searched without a range test; bounds
             stay inside it. None means the range of `learning_rates`.
         coarse: The ramp that placed a sweep; None where there is none.
-        earlier: The same sweep read part of the way through, `(steps,)` or `(steps, seeds)` like
-            `losses`: what a longer training would still change. None where it is unknown.
         horizon: How many times longer the trainings to come are than those of a sweep, above 0;
             None where it is unknown.
         gradient_steps: What the measurement cost, in gradient steps of one model.
@@ -58,7 +56,6 @@ class LossCurve:
     kind: str = "ramp"
     declared: tuple[float, float] | None = None
     coarse: LossCurve | None = None
-    earlier: NDArray[np.float64] | None = None
     horizon: float | None = None
     gradient_steps: int | None = None
 
@@ -70,7 +67,6 @@ class LossCurve:
         kind: str = "ramp",
         declared: tuple[float, float] | None = None,
         coarse: LossCurve | None = None,
-        earlier: ArrayLike | None = None,
         horizon: float | None = None,
         gradient_steps: int | None = None,
     ) -> None:
@@ -88,20 +84,13 @@ class LossCurve:
                 f"time, but got {_describe(rates)}; pass kind='sweep' for separate trainings."
             )
         order = np.argsort(rates, kind="stable")
-        tables = {"losses": _table(losses, rates, "losses")}
-        if earlier is not None:
-            tables["earlier"] = _table(earlier, rates, "earlier")
-            if tables["earlier"].shape != tables["losses"].shape:
-                raise ValueError(
-                    f"`earlier` must have the shape of `losses`, {tables['losses'].shape}, "
-                    f"but got {tables['earlier'].shape}."
-                )
+        table = _table(losses, rates, "losses")
         if coarse is not None and not isinstance(coarse, LossCurve):
             raise ValueError(f"`coarse` must be a LossCurve or None, but got {coarse!r}.")
         if horizon is not None and not 0 < horizon < np.inf:
             raise ValueError(f"`horizon` must be positive and finite, but got {horizon!r}.")
-        values: dict[str, Any] = {name: _frozen(table[order]) for name, table in tables.items()}
-        values |= {"learning_rates": _frozen(rates[order]), "kind": kind, "coarse": coarse}
+        values: dict[str, Any] = {"kind": kind, "coarse": coarse}
+        values |= {"learning_rates": _frozen(rates[order]), "losses": _frozen(table[order])}
         values["declared"] = None if declared is None else check_declared(declared)
         values["horizon"] = None if horizon is None else float(horizon)
         values["gradient_steps"] = None if gradient_steps is None else int(gradient_steps)
@@ -176,7 +165,6 @@ class LossCurve:
             "kind": self.kind,
             "declared": None if self.declared is None else list(self.declared),
             "coarse": None if self.coarse is None else self.coarse.to_dict(),
-            "earlier": None if self.earlier is None else _plain(self.earlier),
             "horizon": self.horizon,
             "gradient_steps": self.gradient_steps,
         }

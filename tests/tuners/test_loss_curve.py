@@ -128,8 +128,6 @@ def test_wrong_curves_are_refused(arguments, message) -> None:
         ({"declared": (1.0, 0.1)}, "`declared` must hold"),
         ({"declared": 0.1}, "`declared` must be a pair"),
         ({"coarse": 3}, "`coarse` must be a LossCurve"),
-        ({"earlier": [1.0]}, "`earlier` must be"),
-        ({"earlier": [[1.0, 1.0], [1.0, 1.0]]}, "`earlier` must have the shape"),
         ({"horizon": 0.0}, "`horizon` must be positive"),
     ],
 )
