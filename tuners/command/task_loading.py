@@ -39,7 +39,8 @@ def load_tasks(options: JobOptions) -> dict[str | None, TuningTask]:
         task = load_task(options.task)
         if options.baseline is not None:
             changes["baseline_learning_rate"] = options.baseline
-        return {None: with_data(task, **changes)}
+        # unchanged it stays the same object, whose compiled programs are kept
+        return {None: with_data(task, **changes) if changes else task}
     with users_input("`--data`" if options.data is not None else ""):
         tasks = {
             name: wine_task(options.data, optimizer=name, drop_repeats=options.drop_repeats)
