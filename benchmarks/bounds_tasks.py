@@ -168,10 +168,16 @@ def _dense(*units: int, activation: str = "relu") -> Callable[[Any], list[Any]]:
 
 def _batch_norm(*units: int) -> Callable[[Any], list[Any]]:
     def make(layers: Any) -> list[Any]:
-        blocks = [
-            (layers.Dense(n), layers.BatchNormalization(), layers.Activation("relu")) for n in units
+        # no bias before a normalisation: its gradient is rounding alone, whose sign Lion follows
+        return [
+            layer
+            for n in units
+            for layer in (
+                layers.Dense(n, use_bias=False),
+                layers.BatchNormalization(),
+                layers.Activation("relu"),
+            )
         ]
-        return [layer for block in blocks for layer in block]
 
     return make
 

@@ -253,7 +253,7 @@ def _still_falling(x: Values, mean: Values, bottom: int, error: Values) -> bool:
 
 
 def crossing(x: Values, mean: Values, bottom: int, share: float) -> float:
-    # the last place before the bottom where the mean is above `share` of the descent
+    """Return the last place before the bottom where `share` of the descent is not yet done."""
     target = share * mean[bottom]
     above = np.flatnonzero(mean[: bottom + 1] > target)
     if not above.size:
