@@ -298,13 +298,9 @@ def _trial_lines(options: JobOptions, study: optuna.Study, screen: Screen) -> An
     from tuners.report.terminal import trial_line
     from tuners.report.trial_rows import best_row, trial_rows
 
-    started = time.perf_counter()
-    before = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
     direction = study.direction.name.lower()
 
     def show(study: optuna.Study, trial: FrozenTrial) -> None:
-        ended = trial.number + 1 - before
-        left = (time.perf_counter() - started) / max(ended, 1) * (options.trials - before - ended)
         until = [each for each in study.get_trials(deepcopy=False) if each.number <= trial.number]
         best = best_row(trial_rows(until, None), direction) or {"value": None, "number": None}
         label = trial.params.get("optimizer")
@@ -313,7 +309,6 @@ def _trial_lines(options: JobOptions, study: optuna.Study, screen: Screen) -> An
             total=options.trials,
             best=best["value"],
             best_number=best["number"],
-            seconds_left=max(left, 0.0),
         )
         screen.note(line if label is None else f"{line}  {label}")
 

@@ -162,6 +162,31 @@ def test_a_stopped_job_goes_on_to_the_same_end(
     assert results(folder) == results(done)
 
 
+class Failing(Stopping):
+    """A screen on which something unforeseen happens at the beginning of a stage."""
+
+    @contextlib.contextmanager
+    def stage(self, title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+        if title == self.stop_at:
+            raise RuntimeError("the sky fell on postgresql://me:secret@host/x")
+        yield lambda *_: None
+
+
+def test_a_fault_of_ours_keeps_its_traceback_and_the_job_goes_on(place: Path) -> None:
+    options = JobOptions(
+        task="tiny_shared:task", epochs=2, bounds=(1e-3, 1e-1), trials=1, pairs=1, out="fault"
+    )
+    with pytest.raises(RuntimeError, match="the sky fell") as caught:
+        carry_out(options, "", Failing("comparison"))
+    assert caught.value.__notes__ == [
+        f"the traceback is in {Path('fault') / 'error.txt'}; ",
+        "the same command goes on where it stopped.",
+    ]
+    assert "secret" not in (place / "fault" / "error.txt").read_text()
+    assert carry_out(options, "", Screen(quiet=True)) == 0
+    assert len(read(place / "fault")["trials"]) == 1
+
+
 def test_trials_and_pairs_may_grow(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [*RUN, *BOUNDS, "--out", "grown", "--trials"]
     assert run_search.main([*arguments, "1", "--pairs", "1"]) == 0
