@@ -1,4 +1,4 @@
-"""An Optuna search over a Keras model, as in Optuna's guides.
+"""Search the rate and width of a small Keras model with Optuna, as its guides do.
 
 Usage: python examples/optuna_objective_before.py [TRIALS [EPOCHS]]
 """
