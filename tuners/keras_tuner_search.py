@@ -23,8 +23,9 @@ from search_spaces.learning_rate import LearningRateBounds
 from tuners.keras_tuner_narrowing import begin_with
 from tuners.population_tuner import PopulationTuner
 from tuners.searching import SearchPlan
-from tuners.study_record import plain, record_facts, recorded_facts
+from tuners.study_record import record_facts, recorded_facts
 from tuners.training import TrainingRecord, direction, train
+from tuners.trial_attributes import trial_attributes
 
 INITIAL_POINTS = 4  # random trials before the Gaussian process, the suggestion among them
 
@@ -289,29 +290,6 @@ def keras_tuner_seed(seed: int) -> int:
     Neighbouring seeds are spread, since its random oracle counts its seed up by one a trial.
     """
     return int(np.random.SeedSequence(seed).generate_state(1)[0] % (2**31 - 1)) + 1
-
-
-def trial_attributes(record: TrainingRecord, lanes: np.ndarray, seconds: float) -> dict[str, Any]:
-    """Return what a study keeps of a trial's lanes, as plain values (see `study_record`).
-
-    Args:
-        record: The record that holds the lanes.
-        lanes: The trial's lanes, one a seed.
-        seconds: The trial's share of the time.
-    """
-    ran = int(np.isfinite(record.loss[lanes]).any(axis=0).sum())
-    curves = {"loss": record.loss, "val_loss": record.val_loss, **record.metrics}
-    return plain(
-        {
-            "diverged": bool(record.diverged[lanes].any()),
-            "epochs": max(ran, int(record.diverged_epoch[lanes].max()) + 1),
-            "best_epoch": int(np.median(record.best_epoch[lanes])),
-            "seconds": seconds,
-            "how": record.how,
-            "scores": record.best()[lanes],
-            "curves": {name: curve[lanes].mean(axis=0) for name, curve in curves.items()},
-        }
-    )
 
 
 def _own_trials(study: optuna.Study) -> list[FrozenTrial]:

@@ -21,8 +21,9 @@ from optuna.trial import FrozenTrial, TrialState
 from tuners.narrowed_sampler import NarrowedSampler
 from tuners.samplers import make_sampler
 from tuners.searching import Branch, SearchPlan
-from tuners.study_record import plain, record_facts
+from tuners.study_record import record_facts
 from tuners.training import TrainingRecord, train
+from tuners.trial_attributes import trial_attributes
 
 COUNTED = ("search", "suggestion")
 STALE = "stale"
@@ -233,23 +234,12 @@ def _tell(
     lanes: np.ndarray,
     pruned: bool,
 ) -> None:
-    scores = record.best()[lanes]
-    diverged = bool(record.diverged[lanes].any())
-    ran = np.isfinite(record.loss[lanes]).any(axis=0).sum()
-    curves = {"loss": record.loss, "val_loss": record.val_loss, **record.metrics}
-    attributes = {
-        "diverged": diverged,
-        "epochs": max(int(ran), int(record.diverged_epoch[lanes].max()) + 1),
-        "best_epoch": int(np.median(record.best_epoch[lanes])),
-        "seconds": record.seconds * len(lanes) / len(record.seeds),
-        "how": record.how,
-        "scores": scores,
-        "curves": {name: curve[lanes].mean(axis=0) for name, curve in curves.items()},
-    }
+    seconds = record.seconds * len(lanes) / len(record.seeds)
+    attributes = trial_attributes(record, lanes, seconds)
     for name, value in attributes.items():
-        trial.set_user_attr(name, plain(value))
-    score = float(scores.mean())
-    if diverged or not np.isfinite(score):
+        trial.set_user_attr(name, value)
+    score = float(record.best()[lanes].mean())
+    if attributes["diverged"] or not np.isfinite(score):
         study.tell(trial, state=TrialState.FAIL)
     elif pruned:
         study.tell(trial, state=TrialState.PRUNED)

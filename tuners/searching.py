@@ -79,7 +79,7 @@ class SearchPlan:
         Args:
             facts: Facts of the tasks, for those that only the built model tells.
         """
-        engine = {"sampler": self.sampler, "pruner": self.pruner_name, "batch": self.batch}
+        engine = {"sampler": self.sampler, "pruner": self.pruner_name}
         if self.engine == "keras-tuner":
             engine = {"tuner": self.tuner}
         plain = {
@@ -90,6 +90,7 @@ class SearchPlan:
             "batch_size": ",".join(str(branch.task.batch_size) for branch in self.branches),
             "engine": self.engine,
             **engine,
+            "batch": self.batch,
             "epochs": self.epochs,
             "seeds_per_trial": self.seeds_per_trial,
             "objective": self.objective,
