@@ -13,7 +13,21 @@ trains or a class extends Keras or KerasTuner.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
+    from tuners.comparison import Comparison, compare
+    from tuners.loss_curve import LossCurve
+    from tuners.narrowed_sampler import NarrowedSampler
+    from tuners.narrowing import narrow
+    from tuners.optuna_oracle import OptunaOracle
+    from tuners.population_tuner import PopulationTuner
+    from tuners.range_callback import LearningRateRangeTest
+    from tuners.range_testing import range_test
+    from tuners.report import write_report
+    from tuners.searching import search
+    from tuners.study_record import record
+    from tuners.training import TrainingRecord, train
 
 _HOMES = {
     "LossCurve": "tuners.loss_curve",

@@ -97,6 +97,25 @@ class Comparison:
         why: Why it was trained that way.
         chunk_size: Lanes trained at once, None where unknown.
         seconds: Duration of the training and the measurement.
+
+    Raises:
+        ValueError: The verdict is unknown, or there is not one difference for each pair.
+
+    Example:
+        >>> losses = {"chosen": (0.41, 0.4, 0.39), "baseline": (0.5, 0.52, 0.51)}
+        >>> chosen, baseline = (
+        ...     Arm("wine", rate, losses[side], diverged=(False,) * 3)
+        ...     for side, rate in (("chosen", 0.002), ("baseline", 0.001))
+        ... )
+        >>> comparison = judge_arms(
+        ...     chosen, baseline, seeds=range(3), chosen_learning_rate=0.002,
+        ...     baseline_learning_rate=0.001, objective="val_loss", metric="loss",
+        ...     direction="minimize", measured_on="test", epochs=30,
+        ... )
+        >>> comparison.verdict, comparison.wins, round(comparison.mean_difference, 2)
+        ('too_few_pairs', 3.0, 0.11)
+        >>> comparison.recommended_learning_rate  # the baseline, unless the chosen rate is better
+        0.001
     """
 
     verdict: str
@@ -204,8 +223,22 @@ def compare(
         how: `"population"`, `"sequential"` or None for what the model allows.
         on_epoch: Called as `on_epoch(done, total)` with lane-epochs.
 
+    Returns:
+        The comparison: differences `(pairs,)`, their mean with its interval, the wins, the
+        verdict and the recommended rate. It is recorded on `study` where one is given.
+
     Raises:
         ValueError: An argument breaks its rule, or the objective's metric is not measured.
+        KeyboardInterrupt: Ctrl-C came during training; a part of the pairs is no comparison.
+
+    Example:
+        >>> from search_spaces import wine_task
+        >>> comparison = compare(wine_task(), 0.0007, pairs=30, epochs=60)  # doctest: +SKIP
+        >>> comparison.verdict  # doctest: +SKIP
+        'no_difference_shown'
+        >>> tasks = wine_task(optimizer="sgd"), wine_task()  # doctest: +SKIP
+        >>> compare(tasks, 0.18).verdict  # doctest: +SKIP
+        'no_difference_shown'
     """
     from tuners.training import compiled_learning_rate, direction
 

@@ -57,6 +57,18 @@ class TrainingRecord:
         chunk_size: Lanes that ran stacked at a time, 1 where they ran one at a time.
         weights: Weights of each lane in the order of `model.get_weights()`, or None.
         interrupted: Whether Ctrl-C ended it; the curves so far are kept.
+
+    Example:
+        >>> curves = np.array([[0.9, 0.5, 0.6], [0.9, np.nan, np.nan]])
+        >>> record = TrainingRecord(
+        ...     learning_rates=np.array([0.01, 10.0]), seeds=np.array([0, 0]), loss=curves,
+        ...     val_loss=curves, metrics={}, best_epoch=np.array([1, 0]),
+        ...     diverged=np.array([False, True]), diverged_epoch=np.array([-1, 1]),
+        ...     initial_val_loss=np.array([1.0, 1.0]), objective="val_loss", seconds=0.1,
+        ...     how="population", why="by hand", chunk_size=2,
+        ... )
+        >>> record.best()
+        array([0.5, 0.9])
     """
 
     learning_rates: np.ndarray
