@@ -16,7 +16,7 @@ from tuners.lane_programs import choose, reason
 from tuners.lane_rows import chunk_rows
 from tuners.lanes import epoch_order, initial_variables, model_variables, schedule_shape
 from tuners.population import LaneProgram
-from tuners.training import How, TrainingRecord, direction
+from tuners.training import How, TrainingRecord, direction, named_curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,20 +72,6 @@ class Curves:
                 empty = np.full((self.lanes, self.epochs), np.nan)
                 self.metrics.setdefault(name, empty)[lanes, epoch] = value
 
-    def curve(self, name: str) -> np.ndarray:
-        """Return a curve by name, (lanes, epochs).
-
-        Raises:
-            ValueError: There is no such curve.
-        """
-        curves = {"loss": self.loss, "val_loss": self.val_loss, **self.metrics}
-        if name not in curves:
-            raise ValueError(
-                f"`objective` must be one of {', '.join(sorted(curves))}, but got {name!r}; "
-                "a metric must be compiled into the model."
-            )
-        return curves[name]
-
 
 def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
     """Train a plan's lanes and return their record; see `tuners.train`."""
@@ -110,7 +96,7 @@ def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
     if interrupted and plan.objective not in known:  # stopped before the first metric came
         best = np.full(lanes, -1)
     else:
-        best = best_epochs(curves.curve(plan.objective), plan.objective)
+        best = best_epochs(named_curve(curves, plan.objective), plan.objective)
     return TrainingRecord(
         learning_rates=plan.rates,
         seeds=plan.seeds,
@@ -235,7 +221,7 @@ class _Chunk:
 
     def _keep_best(self, curves: Curves, epoch: int) -> None:
         sign = -1.0 if direction(self.plan.objective) == "maximize" else 1.0
-        score = sign * curves.curve(self.plan.objective)[self.lanes, epoch]
+        score = sign * named_curve(curves, self.plan.objective)[self.lanes, epoch]
         better = np.flatnonzero(np.isfinite(score) & (score < self.best[: len(self.lanes)]))
         if len(better):
             self.best[better] = score[better]
@@ -298,7 +284,7 @@ def _run_with_stops(
                 for values in [curves.loss, curves.val_loss, *curves.metrics.values()]:
                     values[chunk.lanes[stopped[chunk.lanes]], epoch] = np.nan
             progress.add(len(chunk.lanes))
-        scores = curves.curve(plan.objective)[:, epoch]
+        scores = named_curve(curves, plan.objective)[:, epoch]
         stopped |= np.asarray(plan.stop_lanes(epoch, scores), bool)
     for number, chunk in enumerate(running):
         program.restore(states[number])

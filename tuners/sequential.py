@@ -20,7 +20,7 @@ from tuners.lanes import (
     step_order,
     steps_per_epoch,
 )
-from tuners.training import direction
+from tuners.training import direction, named_curve
 
 if TYPE_CHECKING:
     from tuners.epoch_running import Curves, Plan, Progress
@@ -103,14 +103,14 @@ class _Watch(keras.callbacks.Callback):
         lanes = np.array([self.lane])
         self.curves.add(lanes, epoch, values)
         self.progress.add(1)
-        score = self.curves.curve(self.plan.objective)[self.lane, epoch]
+        score = named_curve(self.curves, self.plan.objective)[self.lane, epoch]
         if direction(self.plan.objective) == "maximize":
             score = -score
         if self.plan.keep_weights == "best" and np.isfinite(score) and score < self.best:
             self.best = score
             self.curves.weights[self.lane] = self.model.get_weights()
         if self.plan.stop_lanes is not None:
-            scores = self.curves.curve(self.plan.objective)[:, epoch]
+            scores = named_curve(self.curves, self.plan.objective)[:, epoch]
             if np.asarray(self.plan.stop_lanes(epoch, scores))[self.lane]:
                 self.model.stop_training = True
 

@@ -31,6 +31,25 @@ def direction(objective: str) -> Literal["minimize", "maximize"]:
     return "maximize" if any(word in name for word in MAXIMIZED) else "minimize"
 
 
+def named_curve(curves: Any, name: str) -> np.ndarray:
+    """Return a curve by its name in `model.fit`'s history, (lanes, epochs).
+
+    Args:
+        curves: Anything with `loss`, `val_loss` and `metrics`, such as a `TrainingRecord`.
+        name: "loss", "val_loss" or the name of a metric.
+
+    Raises:
+        ValueError: There is no such curve.
+    """
+    known = {"loss": curves.loss, "val_loss": curves.val_loss, **curves.metrics}
+    if name not in known:
+        raise ValueError(
+            f"`objective` must be one of {', '.join(sorted(known))}, but got {name!r}; "
+            "a metric must be compiled into the model."
+        )
+    return known[name]
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingRecord:
     """The curves of all lanes, and how they were trained.
@@ -94,12 +113,7 @@ class TrainingRecord:
         Raises:
             ValueError: There is no such curve.
         """
-        curves = {"loss": self.loss, "val_loss": self.val_loss, **self.metrics}
-        if name not in curves:
-            raise ValueError(
-                f"`objective` must be one of {', '.join(sorted(curves))}, but got {name!r}."
-            )
-        return curves[name]
+        return named_curve(self, name)
 
     def best(self, name: str | None = None) -> np.ndarray:
         """Return a curve's value at each lane's best epoch, NaN where there is none, (lanes,).

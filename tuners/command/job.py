@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tuners.command import run_folder
 from tuners.command.chatter import load_tensorflow
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from search_spaces import TuningTask
     from tuners.comparison import Comparison
+
+Value = TypeVar("Value")
 
 SAME = 1e-9  # share by which a rate read back from a storage may differ
 
@@ -189,6 +191,11 @@ def test_ranges(job: Job, study: optuna.Study, screen: Screen) -> None:
         record(study, bounds=curve.bounds(), name=parameter(label))
 
 
+def _labelled(values: Mapping[str | None, Value]) -> dict[str, Value]:
+    """Return what belongs to optimizers by name; a single task has no label."""
+    return {label: value for label, value in values.items() if label is not None}
+
+
 def search_rates(job: Job, study: optuna.Study, screen: Screen) -> None:
     """Run what is left of the search."""
     from tuners import search
@@ -197,13 +204,13 @@ def search_rates(job: Job, study: optuna.Study, screen: Screen) -> None:
 
     options, tasks = job.options, job.tasks
     bounds = {label: recorded_bounds(study)[parameter(label)] for label in tasks}
-    curves = {label: recorded_curves(study).get(parameter(label)) for label in tasks}
-    curves = {label: curve for label, curve in curves.items() if curve is not None}
+    found = recorded_curves(study)
+    curves = {label: found[parameter(label)] for label in tasks if parameter(label) in found}
     one = None in tasks
     with screen.stage("search", "epochs") as tell:
         search(
-            tasks[None] if one else dict(tasks),
-            bounds[None] if one else bounds,
+            tasks[None] if one else _labelled(tasks),
+            bounds[None] if one else _labelled(bounds),
             engine=options.engine,
             sampler=options.algorithm if options.engine == "optuna" else "tpe",
             tuner=options.algorithm if options.engine == "keras-tuner" else "bayesian",
@@ -214,7 +221,7 @@ def search_rates(job: Job, study: optuna.Study, screen: Screen) -> None:
             seed=options.seed,
             pruner=None if options.pruner == "none" else options.pruner,
             objective=options.objective,
-            curve=curves.get(None) if one else curves,
+            curve=curves.get(None) if one else _labelled(curves),
             how=options.how,
             on_trial=_trial_lines(options, study, screen),
             on_epoch=tell,

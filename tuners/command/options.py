@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuners.command.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from tuners.training import How
 
 ENGINES = ("optuna", "keras-tuner")
 TUNERS = ("bayesian", "random", "hyperband", "grid")
@@ -79,7 +82,7 @@ class JobOptions:
     storage: str | None = None
     study_name: str | None = None
     workers: int = 1
-    how: str | None = None
+    how: How | None = None
     dry_run: bool = False
     quiet: bool = False
     json: bool = False

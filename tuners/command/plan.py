@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tuners.command.job import Job
 
 if TYPE_CHECKING:
-    from tuners.training import How
+    pass
 
 # of `range_test`: where its ramp and its sweep end depends on the losses
 RAMP_STEPS, SWEEP_STEPS, SWEEP_RATES = 100, 200, 9
@@ -66,7 +66,7 @@ def time_steps(job: Job) -> tuple[float, float, str]:
 
     task = next(iter(job.tasks.values()))
     lanes = 1 if task.streams else TIMED_LANES
-    seeds, how = np.arange(lanes), cast("How | None", job.options.how)
+    seeds, how = np.arange(lanes), job.options.how
     rates = np.full((2, lanes), job.options.declared[0])
     first = train_steps(task, rates, seeds, how=how)
     many = train_steps(task, np.repeat(rates, TIMED_STEPS // 2, axis=0), seeds, how=first.how)
