@@ -11,10 +11,10 @@ search: $(STAMP)
 	$(BIN)/python run_search.py $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow and not browser and not postgres" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not postgres" $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

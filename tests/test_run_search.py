@@ -194,6 +194,7 @@ def test_bad_input_is_refused_in_one_line(
     assert listing(workplace) == before
 
 
+@pytest.mark.slow
 def test_a_folder_with_another_run_is_refused_before_anything_is_written(
     workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,6 +215,7 @@ def test_a_folder_with_another_run_is_refused_before_anything_is_written(
         (folder / name).unlink()
 
 
+@pytest.mark.slow
 def test_the_report_of_a_stored_study_is_written_again(
     workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -191,6 +191,7 @@ def test_any_rates_give_bounds(rates, random) -> None:
     st.sampled_from([0.0, 0.1, 1.0]),
     st.sampled_from([1, 4]),
 )
+@pytest.mark.slow
 def test_a_shift_or_a_scaling_of_the_loss_changes_nothing(shift, scale, seed, sd, seeds) -> None:
     losses = noisy(sd, seeds, seed)
     bounds = LossCurve(RATES, losses).bounds()

@@ -51,6 +51,7 @@ def test_again_replaces_the_bounds_and_queues_nothing_twice() -> None:
     assert roles(study) == ["suggestion", "baseline", "", "suggestion", "suggestion"]
 
 
+@pytest.mark.slow
 def test_on_a_study_loaded_again(tmp_path: Path) -> None:
     address = f"sqlite:///{tmp_path}/study.db"
     for n_trials in (1, 3):

@@ -78,6 +78,7 @@ def test_a_storage_that_cannot_be_reached(task: TuningTask) -> None:
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_importing_search_does_not_load_tensorflow() -> None:
     code = "import sys; from tuners import search, narrow; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -111,6 +112,15 @@ def test_a_study_of_other_settings_is_refused(task: TuningTask, tmp_path: Path) 
         with pytest.raises(ValueError, match=message) as caught:
             search(**options)
         assert "`study_name` 'mine' in sqlite:///" in str(caught.value)
+    search(task, BOUNDS, **{**arguments, "study_name": "kt"}, engine="keras-tuner", tuner="random")
+    with pytest.raises(ValueError, match="batch was 8, now 4"):
+        search(
+            task,
+            BOUNDS,
+            **{**arguments, "study_name": "kt", "batch": 4},
+            engine="keras-tuner",
+            tuner="random",
+        )
     loaded = optuna.load_study(storage=arguments["storage"], study_name="mine")
     assert (len(loaded.trials), loaded.user_attrs) == before
 

@@ -119,6 +119,7 @@ def test_where_the_ramp_turns_a_sweep_may_end_at_its_lowest() -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e3), st.integers(0, 99), st.booleans())
+@pytest.mark.slow
 def test_a_shift_or_a_scaling_of_the_loss_changes_nothing(shift, scale, seed, placed) -> None:
     def bounds(change):
         coarse = LossCurve(RAMP_RATES, change(ramp().losses)) if placed else None

@@ -54,6 +54,7 @@ def test_options_change_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (same.batch_size, same.baseline_learning_rate) == (32, None)
 
 
+@pytest.mark.slow
 def test_several_optimizers_are_compared_with_adam() -> None:
     options = JobOptions(optimizer="sgd,adam", baseline=0.002, drop_repeats=True)
     tasks = load_tasks(options)

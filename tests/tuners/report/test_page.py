@@ -180,6 +180,7 @@ def make_bounds() -> LearningRateBounds:
     return LearningRateBounds(1e-4, 1e-2, 1e-3, "too_noisy", "by hand", declared=(1e-5, 1.0))
 
 
+@pytest.mark.slow
 def test_studies_with_parts_missing(tmp_path: Path) -> None:
     studies = {
         "empty": make_study(bare=True),
@@ -213,6 +214,7 @@ def test_studies_with_parts_missing(tmp_path: Path) -> None:
     assert "are running" in page.words
 
 
+@pytest.mark.slow
 def test_curves_of_every_kind(tmp_path: Path) -> None:
     rates = np.geomspace(1e-5, 1, 12)
     losses = np.linspace(0.7, 0.5, 12)
