@@ -52,8 +52,9 @@ def _check(
 
 def _near_a_bound(code: str, summary: Mapping[str, Any]) -> Check:
     bounds = _searched_range(summary)
-    best = sorted(_finished(summary), key=lambda trial: _loss(summary, trial))[:5]
-    rates = [trial["learning_rate"] for trial in best if trial["learning_rate"] is not None]
+    own = [trial for trial in _finished(summary) if _own_rate(summary, trial) is not None]
+    best = sorted(own, key=lambda trial: _loss(summary, trial))[:5]
+    rates = [trial["learning_rate"] for trial in best]
     cure = "Widen the range on that side by a decade and search again."
     if bounds is None or len(rates) < 5:
         found: tuple[float | None, bool, str] = (
@@ -284,8 +285,13 @@ def _loss(summary: Mapping[str, Any], trial: Mapping[str, Any]) -> float:
     return trial["value"] if summary["direction"] == "minimize" else -trial["value"]
 
 
+def _own_rate(summary: Mapping[str, Any], trial: Mapping[str, Any]) -> float | None:
+    """Return a trial's rate if it belongs to the bounds shown, not to another optimizer's."""
+    return trial["learning_rate"] if summary["parameter"] in trial["params"] else None
+
+
 def _fails_above(summary: Mapping[str, Any], highest: float) -> bool:
-    above = [t for t in summary["trials"] if t["learning_rate"] and t["learning_rate"] > highest]
+    above = [t for t in summary["trials"] if (_own_rate(summary, t) or 0.0) > highest]
     failed = sum(trial["state"] == "FAIL" for trial in above)
     return failed > 0 and failed == len(above)
 

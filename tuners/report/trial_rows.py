@@ -35,7 +35,7 @@ def trial_rows(trials: Sequence[optuna.trial.FrozenTrial], parameter: str | None
         seconds = _number(attributes.get("seconds"))
         if seconds is None and trial.datetime_start and trial.datetime_complete:
             seconds = (trial.datetime_complete - trial.datetime_start).total_seconds()
-        learning_rate = _number(trial.params.get(parameter)) if parameter else None
+        learning_rate = _number(_rate_of(trial.params, parameter))
         scores = attributes.get("scores")
         rows.append(
             {
@@ -55,6 +55,15 @@ def trial_rows(trials: Sequence[optuna.trial.FrozenTrial], parameter: str | None
             }
         )
     return rows
+
+
+def _rate_of(params: Mapping[str, Any], parameter: str | None) -> Any:
+    # with several optimizers each has a rate of its own name, and a trial has one of them
+    if parameter is None or parameter in params:
+        return params.get(parameter) if parameter else None
+    if "optimizer" not in params:
+        return None
+    return next((params[name] for name in params if name.startswith("learning_rate")), None)
 
 
 def best_row(rows: Sequence[Mapping[str, Any]], direction: str) -> dict | None:
