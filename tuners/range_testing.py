@@ -14,7 +14,7 @@ from search_spaces.task import TuningTask, count_rows, is_dataset
 from tuners.argument_checks import check_choice, check_whole
 from tuners.loss_curve import LossCurve, check_declared
 from tuners.range_sources import as_task
-from tuners.sweep_bounds import Placement, place_sweep
+from tuners.sweep_bounds import Placement, open_ends, place_sweep
 
 BEYOND = 100.0  # how far past the declared range a ramp looks: two decades
 PER_DECADE = 4  # rates of a sweep to the decade
@@ -22,6 +22,7 @@ SHARE = 1 / 15  # of the gradient steps of a search of 24 trainings that a range
 TRIALS = 24
 MOST_SEEDS = 4  # of a sweep, whose rates share their seeds
 FEWEST_STEPS = 60
+EXTENSIONS = 2  # of a sweep at each end, by half a decade
 LENGTHENED = 3  # times that a ramp without descent is doubled
 
 Trainer = Callable[..., Any]
@@ -178,20 +179,26 @@ def _sweep(
     seeds = np.arange(seed, seed + repeats)
     scores, done = _scores(train, rates, seeds, length)
     spent += done
-    for _ in range(2):  # a lowest loss at the lowest rate says that lower ones may be better
-        if np.nanargmin(np.append(scores.mean(axis=1), np.inf)) != 0:
-            break
-        lower = rates[0] * 10 ** (np.arange(-3, 0) / PER_DECADE)
-        more, done = _scores(train, lower, seeds, length)
-        rates, scores = np.append(lower, rates), np.append(more, scores, axis=0)
-        spent += done
+    horizon = epochs * batches / length
+    for below in (True, False):
+        for _ in range(EXTENSIONS):
+            read = LossCurve(rates, scores, kind="sweep", coarse=ramp, horizon=horizon)
+            if not open_ends(read)[0 if below else 1]:
+                break
+            beyond = 10 ** (np.arange(1, 3) / PER_DECADE)
+            further = rates[0] / beyond if below else rates[-1] * beyond
+            more, done = _scores(train, further, seeds, length)
+            rates, scores = np.append(rates, further), np.append(scores, more, axis=0)
+            order = np.argsort(rates)
+            rates, scores = rates[order], scores[order]
+            spent += done
     return LossCurve(
         rates,
         scores,
         kind="sweep",
         declared=ramp.declared,
         coarse=ramp,
-        horizon=epochs * batches / length,
+        horizon=horizon,
         gradient_steps=spent,
     )
 
@@ -212,11 +219,12 @@ def sweep_size(rates: int, steps: int, batches: int, epochs: int, spent: int) ->
 
     Example:
         >>> sweep_size(8, 200, 20, 30, 700), sweep_size(8, 200, 60, 30, 700)
-        ((200, 4), (136, 2))
+        ((200, 4), (121, 2))
     """
     if batches < 50:
         return min(steps, max(batches * epochs // 2, FEWEST_STEPS)), MOST_SEEDS
-    each = max((SHARE * TRIALS * epochs * batches - spent) / rates, 2 * FEWEST_STEPS)
+    # one rate more, in case the sweep is extended
+    each = max((SHARE * TRIALS * epochs * batches - spent) / (rates + 1), 2 * FEWEST_STEPS)
     length = int(min(max(steps, batches), each / 2))
     return length, int(min(max(each // length, 1), MOST_SEEDS))
 

@@ -8,8 +8,8 @@ losses seed by seed. It is read like this, unmoved by a shift or a scaling of th
 2. Around it lie the rates that cannot be told from it: within `UNSURE` standard errors of the
    paired difference, or `EQUAL` of the whole descent.
 3. Longer trainings favour lower rates, since noise grows with the rate and what is slow has time:
-   everything moves down by `SHIFT` decades for each factor of ten by which the trainings to
-   come are longer. A little too low costs far less than a little too high.
+   the lower end and the suggestion move down by `SHIFT` decades for each factor of ten by which
+   the trainings to come are longer. The upper end stays: stability sets it, not time.
 4. The seeds are drawn again, and the bounds widened by how far their ends scatter.
 """
 
@@ -41,10 +41,10 @@ FEWEST_RATES = 5
 EDGE = 0.25  # decades: a lowest loss whose equals reach no further is cut off there
 WIDTH = 0.2  # decades, standard deviation of the weights of the local parabola
 FINE = 0.025  # decades between the places looked at
-UNSURE, EQUAL = 0.5, 0.001
+UNSURE, EQUAL = 0.3, 0.001
 SHIFT = 0.2  # decades for each decade by which the trainings to come are longer
 PULL = 0.25  # how far the suggestion goes from the lowest place to the middle of its equals
-BELOW, ABOVE = 0.25, 0.25  # decades added to the equals at both ends
+BELOW, ABOVE = 0.15, 0.15  # decades added to the equals at both ends
 SCATTER = 5.0  # standard errors by which about ten equal rates differ at most
 NARROWEST = 0.6  # decades, since the sweep's own grid and length leave that much open
 HORIZON = 8.0  # how much longer the trainings to come are, where it is not said
@@ -121,6 +121,26 @@ def read_sweep(curve: LossCurve) -> Finding:
             suggestion=np.inf,
         )
     return _decided(fine, smooth, depth, noise, shift, curve.seeds, (low, middle, high))
+
+
+def open_ends(curve: LossCurve) -> tuple[bool, bool]:
+    """Return whether rates below, and above, a sweep may be better than what it measured.
+
+    Below, that is where the lowest loss is at the lowest rate; above, where rates up to the
+    highest cannot be told from the lowest loss, since only a turn shows an upper end.
+
+    Args:
+        curve: A curve of kind "sweep".
+    """
+    with np.errstate(all="ignore"):
+        if _few_points(curve) is not None:
+            return False, False
+        table = finite_table(curve.table)
+        x, losses, depth = _prepared(np.log10(curve.learning_rates), table, curve)
+        noise = _noise(losses)
+        lowest = int(np.argmin(losses.mean(axis=1)))
+        found = _with_rates(x, losses, (x[lowest],) * 3, depth, noise)
+    return lowest == 0, found[2] >= x[-1]
 
 
 def _few_points(curve: LossCurve) -> Finding | None:
@@ -248,9 +268,9 @@ def _decided(
     lows, highs = (np.quantile(draws[:, i], (0.025, 0.975)) for i in (0, 2))
     suggestion = lowest + PULL * (0.5 * (low + high) - lowest) - shift
     extra = ONE_SEED if seeds == 1 else 0.0
-    lows, highs = lows - shift - extra, highs - shift + extra
+    lows, highs = lows - shift - extra, highs + extra
     low_end = min(low - shift - BELOW - extra, lows[0])
-    high_end = max(high - shift + ABOVE + extra, highs[1])
+    high_end = max(high + ABOVE + extra, highs[1])
     missing = max(NARROWEST - (high_end - low_end), 0.0)
     low_end, high_end = low_end - missing / 2, high_end + missing / 2
     if max(np.ptp(lows), np.ptp(highs)) > WIDEST_END:

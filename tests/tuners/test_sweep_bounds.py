@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuners.loss_curve import LossCurve
-from tuners.sweep_bounds import parabolas, place_sweep
+from tuners.sweep_bounds import open_ends, parabolas, place_sweep
 
 RATES = 10 ** np.arange(-4, -1.7, 0.25)  # 1e-4 to 1e-2
 X = np.log10(RATES)
@@ -149,3 +149,12 @@ def test_local_parabolas_leave_a_parabola_as_it_is() -> None:
     fine = np.linspace(X[0], X[-1], 30)
     values = 1 - 2 * X + 0.5 * X**2
     np.testing.assert_allclose(parabolas(X, fine) @ values, 1 - 2 * fine + 0.5 * fine**2, rtol=1e-5)
+
+
+def test_ends_beyond_which_rates_may_be_better_are_told() -> None:
+    assert open_ends(sweep(valley())) == (False, False)
+    assert open_ends(sweep(0.5 + 0.2 * (X + 4.5) ** 2)) == (True, False)
+    assert open_ends(sweep(0.5 - 0.1 * X)) == (False, True)
+    flat = 0.5 + 0.3 * np.maximum(-3 - X, 0)  # equal up to the highest
+    assert open_ends(sweep(flat)) == (False, True)
+    assert open_ends(sweep(np.full(10, np.nan))) == (False, False)
