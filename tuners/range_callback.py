@@ -169,8 +169,6 @@ class LearningRateRangeTest(keras.callbacks.Callback):
                 f"The range test cannot read {name}, whose rate also weighs the average of its "
                 "weights; call range_test(..., mode='sweep') instead."
             )
-        if not hasattr(leaves[0], "_learning_rate"):
-            raise ValueError(f"The range test needs an optimizer with a rate, but got {name}.")
         if not isinstance(
             leaves[0]._learning_rate,
             (keras.Variable, keras.optimizers.schedules.LearningRateSchedule),

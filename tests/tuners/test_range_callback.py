@@ -207,3 +207,15 @@ def test_rates_that_cannot_be_tested_are_refused_with_the_reason() -> None:
     model = build(keras.optimizers.ScheduleFreeAdamW())
     with pytest.raises(ValueError, match="cannot read ScheduleFreeAdamW"):
         model.fit(X, Y, verbose=0, callbacks=[test])
+
+
+def test_several_optimizers_are_refused() -> None:
+    class Two:
+        optimizers = (keras.optimizers.SGD(), keras.optimizers.Adam())
+
+    test = LearningRateRangeTest(1e-5, 1.0, 10)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.optimizer = Two()
+    test.set_model(model)
+    with pytest.raises(ValueError, match="needs one optimizer"):
+        test.on_train_begin()
