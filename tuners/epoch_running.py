@@ -156,7 +156,7 @@ def _run_chunks(
         for chunk in chunks:
             _Chunk(task, plan, program, chunk).run(curves, progress)
     else:
-        _run_with_stops(task, plan, program, curves, progress)
+        _run_with_stops(task, plan, program, chunks, curves, progress)
 
 
 class _Chunk:
@@ -255,23 +255,24 @@ class _Chunk:
 
 
 def _run_with_stops(
-    task: TuningTask, plan: Plan, program: LaneProgram, curves: Curves, progress: Progress
+    task: TuningTask,
+    plan: Plan,
+    program: LaneProgram,
+    chunks: list[np.ndarray],
+    curves: Curves,
+    progress: Progress,
 ) -> None:
-    """Run all lanes epoch by epoch; stopped lanes leave, and the others close ranks.
+    """Run all chunks epoch by epoch; stopped lanes have no later values.
 
-    Lanes are trained anew in fewer chunks only where whole chunks fall free; the state of each
-    lane is carried over, so its numbers stay its own.
+    A chunk whose lanes have all stopped is left out. Where some go on, the whole chunk trains,
+    since its program has a fixed number of lanes.
     """
     assert plan.stop_lanes is not None
-    chunks = [
-        np.arange(start, min(start + program.lanes, curves.lanes))
-        for start in range(0, curves.lanes, program.lanes)
-    ]
-    running = [_Chunk(task, plan, program, chunk) for chunk in chunks]
+    running: list[_Chunk] = []
     states: list[Any] = []
-    for chunk in running:
-        program.load([initial_variables(task, int(seed)) for seed in chunk.seeds])
-        chunk.initial(curves)
+    for lanes in chunks:
+        running.append(_Chunk(task, plan, program, lanes))
+        running[-1].initial(curves)
         states.append(program.snapshot())
     stopped = np.zeros(curves.lanes, bool)
     for epoch in range(plan.epochs):
