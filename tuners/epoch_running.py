@@ -175,6 +175,7 @@ class _Chunk:
         steps = -(-self.count // self.batch)
         self.shape = schedule_shape(program.model, steps * plan.epochs)
         self.best = np.full(len(padded), np.inf)
+        self.stopped = np.zeros(len(padded), bool)
         program.load([initial_variables(task, int(seed)) for seed in self.seeds])
 
     def initial(self, curves: Curves) -> None:
@@ -210,10 +211,11 @@ class _Chunk:
         values = {"loss": np.average(losses, axis=0, weights=rows), **program.metrics()}
         values |= self.evaluate()
         dead = ~np.isfinite(values["loss"])
-        values = {name: np.where(dead, np.nan, value) for name, value in values.items()}
+        hidden = dead | self.stopped
+        values = {name: np.where(hidden, np.nan, value) for name, value in values.items()}
         kept = {name: value[: len(self.lanes)] for name, value in values.items()}
         curves.add(self.lanes, epoch, kept)
-        bad = dead | ~np.isfinite(values["val_loss"])
+        bad = (dead | ~np.isfinite(values["val_loss"])) & ~self.stopped
         new = bad[: len(self.lanes)] & (curves.diverged_epoch[self.lanes] < 0)
         curves.diverged_epoch[self.lanes[new]] = epoch
         if plan.keep_weights == "best":
@@ -280,10 +282,9 @@ def _run_with_stops(
             gone = stopped[chunk.lanes] | (curves.diverged_epoch[chunk.lanes] >= 0)
             if not gone.all():
                 program.restore(states[number])
+                chunk.stopped = stopped[chunk.padded]
                 chunk.run_epoch(epoch, curves)
                 states[number] = program.snapshot()
-                for values in [curves.loss, curves.val_loss, *curves.metrics.values()]:
-                    values[chunk.lanes[stopped[chunk.lanes]], epoch] = np.nan
             progress.add(len(chunk.lanes))
         scores = named_curve(curves, plan.objective)[:, epoch]
         stopped |= np.asarray(plan.stop_lanes(epoch, scores), bool)

@@ -403,8 +403,11 @@ def test_stopped_lanes_leave_and_are_not_diverged(task: TuningTask) -> None:
     def stop(epoch: int, scores: np.ndarray) -> np.ndarray:
         return np.array([epoch >= 1, False])
 
-    record = train(task, [0.05, 0.05], [0, 1], epochs=4, stop_lanes=stop)
+    record = train(task, [0.05, 0.05], [0, 1], epochs=4, stop_lanes=stop, keep_weights="best")
     assert np.isnan(record.val_loss[0, 2:]).all()
+    assert record.weights is not None
+    kept = evaluate(task, record.weights, task.validation)["loss"]
+    np.testing.assert_allclose(kept, record.best(), rtol=1e-5)
     assert not record.diverged.any()
     whole = train(task, [0.05, 0.05], [0, 1], epochs=4)
     np.testing.assert_array_equal(record.loss[1], whole.loss[1])
