@@ -100,11 +100,9 @@ Out = Annotated[
         help="For report and study.db; without it runs/TASK-OPTIMIZER-ENGINE-seedN.",
     ),
 ]
-Storage = Annotated[
-    Text, _run(metavar="URL", help="Optuna storage; without it FOLDER/study.db (SQLite).")
-]
+Storage = Annotated[Text, _run(metavar="URL", help="Optuna storage; without it a file in FOLDER.")]
 StudyName = Annotated[Text, _run(metavar="NAME", help="Name of the study; without it the task's.")]
-Workers = Annotated[int, _run(metavar="N", help="Processes that share the study; 1 so far.")]
+Workers = Annotated[int, _run(metavar="N", help="Processes here that share the study.")]
 How = Annotated[
     Text, _run(metavar="WAY", help="Force population (models stacked) or sequential training.")
 ]
@@ -151,7 +149,8 @@ def search(
         return
     options = from_command(context.params)
     screen = Screen(quiet=options.quiet, json=options.json)
-    raise typer.Exit(carry_out(options, command_line(sys.argv[0], context.obj), screen))
+    command = command_line(sys.argv[0], context.obj)
+    raise typer.Exit(carry_out(options, command, screen, context.obj))
 
 
 @app.command()

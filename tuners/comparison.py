@@ -196,6 +196,7 @@ def compare(
     pairs: int = 30,
     epochs: int = 30,
     study: optuna.Study | None = None,
+    pairs_study: optuna.Study | None = None,
     objective: str = "val_loss",
     seed: int = 1000,
     how: str | None = None,
@@ -218,6 +219,8 @@ def compare(
         pairs: How many, 1 or more; under 6 nothing can be decided.
         epochs: Epochs of each training, 1 or more.
         study: Optuna study onto which the comparison is recorded.
+        pairs_study: Another one, whose trials the pairs become, so that several processes share
+            them and a stopped comparison goes on (see `tuners.shared_pairs`).
         objective: Curve name whose best epoch is kept, such as `"val_loss"`, `"val_accuracy"`.
         seed: Seed of the first pair; pair i has `seed + i`.
         how: `"population"`, `"sequential"` or None for what the model allows.
@@ -271,22 +274,27 @@ def compare(
             **common,
         )
     else:
-        from tuners.comparison_arms import train_arms
+        from tuners.comparison_arms import PAIRS_AT_ONCE, Contest, join, train_pairs
 
-        seeds = seed + np.arange(pairs)
-        trained = train_arms(
-            (chosen_task, baseline_task),
-            (chosen_rate, baseline_rate),
-            seeds,
+        contest = Contest(
+            tasks=(chosen_task, baseline_task),
+            rates=(chosen_rate, baseline_rate),
             epochs=epochs,
             objective=objective,
             metric=metric,
             how=how,
-            on_epoch=on_epoch,
+            width=min(pairs, PAIRS_AT_ONCE),
         )
-        comparison = judge_arms(
-            trained.chosen, trained.baseline, seeds=seeds, **common, **trained.facts
-        )
+        tell = None if on_epoch is None else _of_total(on_epoch, 2 * pairs * epochs)
+        if pairs_study is None:
+            trained = train_pairs(contest, seed + np.arange(pairs), tell)
+        else:
+            from tuners.shared_pairs import train_shared
+
+            trained = train_shared(pairs_study, contest, seed, pairs, tell)
+        chosen_arm, baseline_arm, facts = join(contest, trained)
+        seeds = [pair.seed for pair in trained]
+        comparison = judge_arms(chosen_arm, baseline_arm, seeds=seeds, **common, **facts)
     if study is not None:
         from tuners.study_record import record, record_facts
 
@@ -385,6 +393,10 @@ def mean_and_sd(values: Sequence[float | None]) -> tuple[float | None, float | N
     finite = [value for value in values if value is not None and math.isfinite(value)]
     mean = float(np.mean(finite)) if finite else None
     return mean, float(np.std(finite, ddof=1)) if len(finite) > 1 else None
+
+
+def _of_total(tell: Callable[[int, int], None], total: int) -> Callable[[int], None]:
+    return lambda done: tell(min(done, total), total)
 
 
 def _check_rate(rate: Any, name: str) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,90 +19,165 @@ if TYPE_CHECKING:
     from tuners.training import TrainingRecord
 
 
+PAIRS_AT_ONCE = 8
+
+
 @dataclass(frozen=True)
-class TrainedArms:
-    """The chosen arm and the baseline's, with what `Comparison` wants to know of the run."""
+class Run:
+    """What one training of one pair reached.
 
-    chosen: Arm
-    baseline: Arm
-    facts: dict[str, Any]
+    Args:
+        value: The value that the verdict is on; None where the run diverged.
+        validation: The objective's validation value at the best epoch; None where it diverged.
+        metrics: Metric name to its value on the same rows as `value`; None where it diverged.
+        confusion: Counts, true classes down, predicted across; None where there is none.
+        best_epoch: The 0-based epoch whose weights were kept, -1 where none was finite.
+        diverged: Whether the run diverged.
+        curves: Curve name to its values by epoch, None where not finite.
+    """
+
+    value: float | None
+    validation: float | None
+    metrics: Mapping[str, float | None]
+    confusion: Sequence[Sequence[int]] | None
+    best_epoch: int
+    diverged: bool
+    curves: Mapping[str, Sequence[float | None]]
 
 
-def train_arms(
-    tasks: tuple[TuningTask, TuningTask],
-    rates: tuple[float, float],
-    seeds: np.ndarray,
-    *,
-    epochs: int,
-    objective: str,
-    metric: str,
-    how: str | None = None,
-    on_epoch: Callable[[int, int], None] | None = None,
-) -> TrainedArms:
-    """Train both arms on every seed, keep each run's best epoch, and measure it.
+@dataclass(frozen=True)
+class Pair:
+    """Both runs of one pair, with how they were trained and their share of the time."""
+
+    seed: int
+    chosen: Run
+    baseline: Run
+    how: str
+    why: str
+    chunk_size: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers, strings, lists and dicts; curves have 6 digits."""
+        from tuners.study_record import plain
+
+        entry = plain(asdict(self), 17)
+        for side in ("chosen", "baseline"):
+            entry[side]["curves"] = plain(entry[side]["curves"])
+        return dict(entry)
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> Pair:
+        """Return the pair that `to_dict` wrote."""
+        sides = {side: Run(**entry[side]) for side in ("chosen", "baseline")}
+        return cls(**{**entry, **sides})
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """What every pair of a comparison has in common.
 
     Args:
         tasks: Of the chosen arm and of the baseline; one and the same object trains as the lanes
             of one program, two train one after the other.
         rates: Of the chosen arm and of the baseline.
-        seeds: (pairs,), the same for both arms.
         epochs: Epochs of each run.
         objective: Curve whose best epoch is kept.
         metric: What is measured with those weights on the test data.
         how: `"population"`, `"sequential"` or None.
-        on_epoch: `on_epoch(done, total)` in lane-epochs of both arms.
+        width: Pairs whose program is used, whatever is trained at once (see `tuners.train`).
+    """
+
+    tasks: tuple[TuningTask, TuningTask]
+    rates: tuple[float, float]
+    epochs: int
+    objective: str
+    metric: str
+    how: Any = None
+    width: int = 1
+
+    @property
+    def resplit(self) -> bool:
+        """Whether each pair has a split of its own."""
+        return self.tasks[0].resplit is not None
+
+    @property
+    def rows(self) -> int:
+        """Rows that are measured, 0 where unknown."""
+        task = self.tasks[0]
+        measured = task.test if task.test is not None else task.validation
+        return 0 if is_dataset(measured) else count_rows(measured)
+
+
+def train_pairs(
+    contest: Contest,
+    seeds: np.ndarray,
+    on_epoch: Callable[[int], None] | None = None,
+) -> list[Pair]:
+    """Train both arms on every seed, keep each run's best epoch, and measure it.
+
+    Args:
+        contest: What is compared, and how.
+        seeds: (pairs,), the same for both arms.
+        on_epoch: Called with the lane-epochs done, of both arms.
 
     Raises:
-        ValueError: The task does not measure `metric`.
-        KeyboardInterrupt: Ctrl-C came during training; a part of the pairs is no comparison.
+        ValueError: The task does not measure the metric.
+        KeyboardInterrupt: Ctrl-C came during training.
     """
     started = time.perf_counter()
     pairs = len(seeds)
-    total = 2 * pairs * epochs
-
-    def progress(before: int) -> Callable[[int, int], None] | None:
-        return on_epoch and (lambda done, _: on_epoch(before + done, total))
-
     settings: dict[str, Any] = {
-        "epochs": epochs,
-        "how": how,
-        "objective": objective,
-        "resplit": tasks[0].resplit is not None,
+        "epochs": contest.epochs,
+        "how": contest.how,
+        "objective": contest.objective,
+        "resplit": contest.resplit,
         "keep_weights": "best",
     }
-    if tasks[0] is tasks[1]:
-        lanes = np.repeat(np.array(rates), pairs)
-        record = _train(tasks[0], lanes, np.tile(seeds, 2), on_epoch=progress(0), **settings)
+
+    def progress(before: int) -> Callable[[int, int], None] | None:
+        return on_epoch and (lambda done, _: on_epoch(before + done))
+
+    if contest.tasks[0] is contest.tasks[1]:
+        lanes, both = np.repeat(np.array(contest.rates), pairs), np.tile(seeds, 2)
+        settings["width"] = 2 * contest.width
+        record = _train(contest.tasks[0], lanes, both, on_epoch=progress(0), **settings)
         sides = [(record, slice(0, pairs)), (record, slice(pairs, 2 * pairs))]
     else:
-        sides = [
-            (
-                _train(
-                    task,
-                    np.full(pairs, rate),
-                    seeds,
-                    on_epoch=progress(i * pairs * epochs),
-                    **settings,
-                ),
-                slice(0, pairs),
-            )
-            for i, (task, rate) in enumerate(zip(tasks, rates, strict=True))
-        ]
+        settings["width"] = contest.width
+        sides = []
+        for i, (task, rate) in enumerate(zip(contest.tasks, contest.rates, strict=True)):
+            tell = progress(i * pairs * contest.epochs)
+            record = _train(task, np.full(pairs, rate), seeds, on_epoch=tell, **settings)
+            sides.append((record, slice(0, pairs)))
+    runs = [
+        _measure(task, record, lanes, seeds, contest)
+        for task, (record, lanes) in zip(contest.tasks, sides, strict=True)
+    ]
+    record, seconds = sides[0][0], (time.perf_counter() - started) / pairs
+    return [
+        Pair(int(seed), one, other, record.how, record.why, record.chunk_size, round(seconds, 4))
+        for seed, one, other in zip(seeds, runs[0], runs[1], strict=True)
+    ]
+
+
+def join(contest: Contest, pairs: Sequence[Pair]) -> tuple[Arm, Arm, dict[str, Any]]:
+    """Return both arms of some pairs, with what `Comparison` wants to know of their training."""
     chosen, baseline = (
-        _measure(task, rate, record, lanes, seeds, objective, metric)
-        for task, rate, (record, lanes) in zip(tasks, rates, sides, strict=True)
+        _arm(task, rate, [getattr(pair, side) for pair in pairs])
+        for side, task, rate in zip(
+            ("chosen", "baseline"), contest.tasks, contest.rates, strict=True
+        )
     )
-    record = sides[0][0]
-    measured = tasks[0].test if tasks[0].test is not None else tasks[0].validation
     facts = {
-        "resplit": tasks[0].resplit is not None,
-        "rows": 0 if is_dataset(measured) else count_rows(measured),
-        "how": record.how,
-        "why": record.why,
-        "chunk_size": record.chunk_size,
-        "seconds": round(time.perf_counter() - started, 3),
+        "resplit": contest.resplit,
+        "rows": contest.rows,
+        "how": pairs[0].how,
+        "why": pairs[0].why,
+        "chunk_size": pairs[0].chunk_size,
+        "seconds": round(sum(pair.seconds for pair in pairs), 3),
     }
-    return TrainedArms(chosen, baseline, facts)
+    return chosen, baseline, facts
 
 
 def _train(task: TuningTask, *lanes: np.ndarray, **settings: Any) -> TrainingRecord:
@@ -115,18 +190,11 @@ def _train(task: TuningTask, *lanes: np.ndarray, **settings: Any) -> TrainingRec
 
 
 def _measure(
-    task: TuningTask,
-    rate: float,
-    record: TrainingRecord,
-    lanes: slice,
-    seeds: np.ndarray,
-    objective: str,
-    metric: str,
-) -> Arm:
-    validation = record.best(objective)[lanes]
+    task: TuningTask, record: TrainingRecord, lanes: slice, seeds: np.ndarray, contest: Contest
+) -> list[Run]:
+    validation = record.best(contest.objective)[lanes]
     diverged = np.asarray(record.diverged[lanes]) | (record.best_epoch[lanes] < 0)
-    accuracy: list[float | None] = []
-    confusion: list[np.ndarray] = []
+    counts: list[np.ndarray | None] = [None] * len(seeds)
     if task.test is None:
         values = validation
         measured = {
@@ -135,36 +203,56 @@ def _measure(
         }
     else:
         measured, counts = _test(task, (record.weights or [])[lanes], seeds, diverged)
-        if measured and metric not in measured:
+        if measured and contest.metric not in measured:
             raise ValueError(
-                f"`objective` {objective!r} must name a metric that is measured on the test data, "
-                f"but those are {', '.join(sorted(measured))}."
+                f"`objective` {contest.objective!r} must name a metric that is measured on the "
+                f"test data, but those are {', '.join(sorted(measured))}."
             )
-        values = measured.get(metric, np.full(len(seeds), np.nan))
-        for lost, count in zip(diverged, counts, strict=True):
-            if count is None or lost:
-                accuracy.append(None)
-            else:
-                accuracy.append(float(np.trace(count) / count.sum()))
-                confusion.append(count)
-    curves = {
-        "loss": record.loss[lanes],
-        "val_loss": record.val_loss[lanes],
-        **{name: curve[lanes] for name, curve in record.metrics.items()},
-    }
+        values = measured.get(contest.metric, np.full(len(seeds), np.nan))
+    curves = {"loss": record.loss, "val_loss": record.val_loss, **record.metrics}
+    runs = []
+    for pair, (lost, count) in enumerate(zip(diverged, counts, strict=True)):
+        runs.append(
+            Run(
+                value=None if lost else _finite(values[pair]),
+                validation=None if lost else _finite(validation[pair]),
+                metrics={
+                    name: None if lost else _finite(value[pair]) for name, value in measured.items()
+                },
+                confusion=None if lost or count is None else count.tolist(),
+                best_epoch=int(record.best_epoch[lanes][pair]),
+                diverged=bool(lost),
+                curves={
+                    name: tuple(_finite(value) for value in curve[lanes][pair])
+                    for name, curve in curves.items()
+                },
+            )
+        )
+    return runs
+
+
+def _arm(task: TuningTask, rate: float, runs: Sequence[Run]) -> Arm:
+    confusion = [np.array(run.confusion) for run in runs if run.confusion is not None]
+    shares = [
+        None if run.confusion is None else float(np.trace(run.confusion) / np.sum(run.confusion))
+        for run in runs
+    ]
+    names = dict.fromkeys(name for run in runs for name in run.metrics)
+    curves = dict.fromkeys(name for run in runs for name in run.curves)
     return Arm(
         name=task.name,
         learning_rate=rate,
-        values=tuple(np.where(diverged, np.nan, values).tolist()),
-        validation=_finite(np.where(diverged, np.nan, validation)),
-        metrics={
-            name: _finite(np.where(diverged, np.nan, value)) for name, value in measured.items()
-        },
-        accuracy=tuple(accuracy) if confusion else (),
+        values=tuple(np.nan if run.value is None else run.value for run in runs),
+        validation=tuple(run.validation for run in runs),
+        metrics={name: tuple(run.metrics.get(name) for run in runs) for name in names},
+        accuracy=tuple(shares) if confusion else (),
         confusion=tuple(map(tuple, np.mean(confusion, axis=0).tolist())) if confusion else None,
-        best_epochs=tuple(int(epoch) for epoch in record.best_epoch[lanes]),
-        diverged=tuple(bool(lost) for lost in diverged),
-        curves={name: _mean_curve(curve) for name, curve in curves.items()},
+        best_epochs=tuple(run.best_epoch for run in runs),
+        diverged=tuple(run.diverged for run in runs),
+        curves={
+            name: _mean_curve(np.array([run.curves[name] for run in runs], float))
+            for name in curves
+        },
         **_describe_optimizer(task),
     )
 
@@ -222,8 +310,8 @@ def _describe_optimizer(task: TuningTask) -> dict[str, str]:
     }
 
 
-def _finite(values: np.ndarray) -> tuple[float | None, ...]:
-    return tuple(float(value) if np.isfinite(value) else None for value in values)
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _mean_curve(curve: np.ndarray) -> tuple[float | None, ...]:

@@ -33,6 +33,7 @@ class Plan:
     on_epoch: Callable[[int, int], None] | None
     stop_lanes: Callable[[int, np.ndarray], np.ndarray] | None
     callbacks: tuple[Any, ...]
+    width: int
 
 
 @dataclass(eq=False)
@@ -80,7 +81,7 @@ def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
     if plan.callbacks and how is None:
         chosen: LaneProgram | str = "Keras callbacks were given"
     else:
-        chosen = choose(task, lanes, how, resplit=plan.resplit)
+        chosen = choose(task, max(lanes, plan.width), how, resplit=plan.resplit)
     curves, size, interrupted = Curves.empty(lanes, plan.epochs), 1, False
     progress = Progress(plan.on_epoch, lanes * plan.epochs)
     try:

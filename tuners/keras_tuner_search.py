@@ -26,6 +26,7 @@ from tuners.searching import SearchPlan
 from tuners.study_record import record_facts, recorded_facts
 from tuners.training import TrainingRecord, direction, train
 from tuners.trial_attributes import trial_attributes
+from tuners.worker_signs import at_work
 
 INITIAL_POINTS = 4  # random trials before the Gaussian process, the suggestion among them
 
@@ -50,10 +51,15 @@ def run(study: optuna.Study, plan: SearchPlan) -> None:
 
     Raises:
         KeyboardInterrupt: Ctrl-C came during training; the batch is done again on the next call.
+        ValueError: Another process is at work on the study.
     """
     if plan.tuner != "grid" and len(_own_trials(study)) >= plan.trials:
         return
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with (
+        at_work(study, plan.alone),
+        tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", ConvergenceWarning)
         StudyTuner(study, plan, folder).search(verbose=0)
     _record_cost(study, plan)

@@ -1,14 +1,15 @@
-"""The Optuna engine: batches of trials, asked together, trained as lanes, told together.
+"""The Optuna engine: batches of trials, made together, trained as lanes, told together.
 
 Optuna stores no sampler state, so each trial is drawn by a fresh sampler, seeded by the search's
-seed, the batch and the place in it. A batch is queued with these numbers before it is asked for.
-After a kill its trials are found in the storage, queued or running: they are asked where they
-were not, all are trained again, and those not told are told. The study then equals that of an
-uninterrupted run, down to the numbers of its trials.
+seed and the trial's number. The trials of a batch are shared among processes and taken up again
+after a kill as `tuners.shared_work` says: those that were drawn keep their rates, those that were
+told are not trained again. With one process the study then equals that of an uninterrupted run,
+down to the numbers of its trials.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,135 +17,113 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.pruners import NopPruner
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from tuners import shared_work
 from tuners.narrowed_sampler import NarrowedSampler
 from tuners.samplers import make_sampler
 from tuners.searching import Branch, SearchPlan
+from tuners.shared_work import Work
 from tuners.study_record import record_facts
 from tuners.training import TrainingRecord, train
 from tuners.trial_attributes import trial_attributes
-
-COUNTED = ("search", "suggestion")
-STALE = "stale"
+from tuners.worker_signs import at_work
 
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A trial of a batch: where it belongs, and how to tell it unless that is done."""
+    """A trial of a batch: where it belongs, and how to report and tell it."""
 
-    number: int
+    frozen: FrozenTrial
     branch: Branch
     rate: float
-    trial: optuna.Trial | None  # None once the trial is finished
+    trial: optuna.Trial
 
 
 def run(study: optuna.Study, plan: SearchPlan) -> None:
-    """Run batches until the study holds `plan.trials` trials.
+    """Run batches until the study holds `plan.trials` finished trials, whoever ran them.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came during training; the batch is done again on the next call.
+        ValueError: Another process is at work on a study that one alone can work on.
     """
-    while True:
-        first, members = take_batch(study, plan)
-        if not members:
-            return
-        _train_batch(study, plan, first, members)
+    with at_work(study, plan.alone) as worker:
+        work = Work(
+            study, worker, plan.trials, plan.batch, {"seed": plan.seed}, alone=bool(plan.alone)
+        )
+        while True:
+            members = _queued(work, plan) + take_batch(work, plan)
+            if members:
+                _train_batch(work, plan, members)
+            elif not shared_work.wait(work):
+                return
 
 
-def take_batch(study: optuna.Study, plan: SearchPlan) -> tuple[int, list[Member]]:
-    """Return the next batch, or the one that an earlier process left unfinished.
+def take_batch(work: Work, plan: SearchPlan) -> list[Member]:
+    """Return the next batch, or what a dead process left unfinished.
 
     Args:
-        study: The study.
+        work: The trials of the search.
         plan: What to search.
 
     Returns:
-        How many trials came before it, and its trials; none when there are `plan.trials`.
+        Its trials, drawn; none when there is nothing left to begin.
     """
-    own = _own_trials(study)
-    unfinished = [trial for trial in own if not trial.state.is_finished()]
-    counted = [trial for trial in own if trial.user_attrs.get("role") in COUNTED]
-    first = unfinished[0].user_attrs["batch"] if unfinished else len(counted)
-    if not unfinished and first >= plan.trials:
-        return first, []
-    taken = {trial.user_attrs["place"] for trial in own if trial.user_attrs["batch"] == first}
-    for place in range(min(plan.batch, plan.trials - first)):
-        if place not in taken:
-            _queue(study, plan, first, place)
-    members: list[Member] = []
-    for frozen in sorted(_own_trials(study), key=lambda trial: trial.number):
-        if frozen.user_attrs["batch"] == first:
-            members += _ask(study, plan, first, frozen)
-    return first, members
+    return shared_work.take_batch(work, lambda frozen, rank: _draw(work, plan, frozen, rank))
 
 
-def _own_trials(study: optuna.Study) -> list[FrozenTrial]:
-    return [
-        trial
-        for trial in study.get_trials(deepcopy=False)
-        if "batch" in trial.user_attrs and trial.user_attrs.get("role") != STALE
-    ]
-
-
-def _queue(study: optuna.Study, plan: SearchPlan, first: int, place: int) -> None:
-    suggested = first == 0 and place < len(plan.branches)
-    params = _suggestion(plan.branches[place]) if suggested else {}
-    role = "suggestion" if suggested else "search"
-    # queued with its place, so that no kill can leave a trial of which nothing is known
-    attributes = {"role": role, "batch": first, "place": place, "seed": plan.seed}
-    study.enqueue_trial(params, user_attrs=attributes)
-
-
-def _suggestion(branch: Branch) -> dict[str, Any]:
-    params: dict[str, Any] = {branch.parameter: branch.bounds.suggestion}
-    return params if branch.label is None else {"optimizer": branch.label, **params}
-
-
-def _ask(study: optuna.Study, plan: SearchPlan, first: int, frozen: FrozenTrial) -> list[Member]:
-    """Return the members that asking for one trial of the batch gives, mostly one."""
-    if frozen.state.is_finished():
-        return [_member(plan, frozen.number, frozen.params, None)]
-    place = frozen.user_attrs["place"]
-    study.sampler = NarrowedSampler(
-        {branch.parameter: (branch.bounds.low, branch.bounds.high) for branch in plan.branches},
-        make_sampler(plan.sampler, plan.seed, first, place),
-    )
-    if frozen.state == TrialState.RUNNING and frozen.intermediate_values:
-        # values already reported to the pruner cannot be taken back
-        _replace(study, frozen)
-        return _ask_queued(study, plan, first, None)
-    if frozen.state == TrialState.RUNNING:
-        trial = optuna.trial.Trial(study, frozen._trial_id)
-        return [_member(plan, trial.number, _suggest(trial, plan), trial)]
-    return _ask_queued(study, plan, first, frozen.number)
-
-
-def _ask_queued(
-    study: optuna.Study, plan: SearchPlan, first: int, number: int | None
-) -> list[Member]:
-    members = []
-    while True:
+def _queued(work: Work, plan: SearchPlan) -> list[Member]:
+    """Return the trials that somebody queued on the study; they come on top of `plan.trials`."""
+    study, members = work.study, []
+    while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        number = len(study.get_trials(deepcopy=False))
+        study.sampler = _sampler(plan, number)
         trial = study.ask()
-        if "batch" not in trial.user_attrs:  # somebody queued it on our study
-            for key, value in {"batch": first, "place": plan.batch, "seed": plan.seed}.items():
-                trial.set_user_attr(key, value)
-            if "role" not in trial.user_attrs:
-                trial.set_user_attr("role", "queued")
-            members.append(_member(plan, trial.number, _suggest(trial, plan), trial))
-            continue
-        members.append(_member(plan, trial.number, _suggest(trial, plan), trial))
-        if number is None or trial.number == number:
-            return members
+        attributes = {**work.attributes, "worker": work.worker, "batch": number, "place": 0}
+        for name, value in attributes.items():
+            trial.set_user_attr(name, value)
+        if "role" not in trial.user_attrs:
+            # where another process took what was queued, Optuna made a new trial
+            given = "fixed_params" in _frozen(study, trial.number).system_attrs
+            trial.set_user_attr("role", shared_work.EXTRA if given else "search")
+        _suggest(trial, plan)
+        members.append(_member(plan, _frozen(study, trial.number), trial))
+    return members
 
 
-def _replace(study: optuna.Study, frozen: FrozenTrial) -> None:
-    attributes = {key: frozen.user_attrs[key] for key in ("role", "batch", "place", "seed")}
-    stale = optuna.trial.Trial(study, frozen._trial_id)
-    stale.set_user_attr("role", STALE)
-    stale.set_user_attr("diverged", False)
-    study.tell(stale, state=TrialState.FAIL)
-    study.enqueue_trial(frozen.params, user_attrs=attributes)
+def _draw(work: Work, plan: SearchPlan, frozen: FrozenTrial, rank: int) -> Member:
+    study = work.study
+    if frozen.intermediate_values:  # values reported to the pruner cannot be taken back
+        frozen = shared_work.replace(work, frozen)
+    drawn = any(branch.parameter in frozen.params for branch in plan.branches)
+    suggested = None if drawn or rank >= len(plan.branches) else plan.branches[rank]
+    sampler = None if drawn else _sampler(plan, frozen.number, suggested)
+    trial = shared_work.open_trial(study, frozen, sampler)
+    if "role" not in frozen.user_attrs:
+        trial.set_user_attr("role", "suggestion" if rank < len(plan.branches) else "search")
+    _suggest(trial, plan)
+    return _member(plan, _frozen(study, frozen.number), trial)
+
+
+def _frozen(study: optuna.Study, number: int) -> FrozenTrial:
+    return study.get_trials(deepcopy=False)[number]
+
+
+def _sampler(plan: SearchPlan, number: int, suggested: Branch | None = None) -> BaseSampler:
+    sampler: BaseSampler = NarrowedSampler(
+        {branch.parameter: (branch.bounds.low, branch.bounds.high) for branch in plan.branches},
+        make_sampler(plan.sampler, plan.seed, number),
+    )
+    if suggested is None:
+        return sampler
+    fixed: dict[str, Any] = {suggested.parameter: suggested.bounds.suggestion}
+    if suggested.label is not None:
+        fixed["optimizer"] = suggested.label
+    with warnings.catch_warnings():
+        # marked experimental since Optuna 2.4; what it fixes is checked in our tests
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.PartialFixedSampler(fixed, sampler)
 
 
 def _suggest(trial: optuna.Trial, plan: SearchPlan) -> dict[str, Any]:
@@ -158,21 +137,21 @@ def _suggest(trial: optuna.Trial, plan: SearchPlan) -> dict[str, Any]:
     return trial.params
 
 
-def _member(
-    plan: SearchPlan, number: int, params: dict[str, Any], trial: optuna.Trial | None
-) -> Member:
-    label = params.get("optimizer")
+def _member(plan: SearchPlan, frozen: FrozenTrial, trial: optuna.Trial) -> Member:
+    label = frozen.params.get("optimizer")
     branch = next(branch for branch in plan.branches if branch.label == label)
-    return Member(number, branch, float(params[branch.parameter]), trial)
+    return Member(frozen, branch, float(frozen.params[branch.parameter]), trial)
 
 
-def _train_batch(study: optuna.Study, plan: SearchPlan, first: int, members: list[Member]) -> None:
+def _train_batch(work: Work, plan: SearchPlan, members: list[Member]) -> None:
     seeds = [plan.seed + offset for offset in range(plan.seeds_per_trial)]
     groups = [[member for member in members if member.branch is branch] for branch in plan.branches]
-    groups = [group for group in groups if any(member.trial for member in group)]
-    results: dict[int, tuple[TrainingRecord, np.ndarray, bool]] = {}
-    done = first * plan.seeds_per_trial * plan.epochs
+    finished = sum(unit.state.is_finished() for unit in work.counted())
+    done = finished * plan.seeds_per_trial * plan.epochs
+    results: list[tuple[Member, TrainingRecord, np.ndarray, bool]] = []
     for group in groups:
+        if not group:
+            continue
         pruning = None if isinstance(plan.pruner, NopPruner) else _Pruning(group, len(seeds))
         record = train(
             group[0].branch.task,
@@ -183,6 +162,7 @@ def _train_batch(study: optuna.Study, plan: SearchPlan, first: int, members: lis
             objective=plan.objective,
             on_epoch=_progress(plan, done),
             stop_lanes=pruning,
+            width=min(plan.batch, plan.trials) * len(seeds),
         )
         if record.interrupted:
             raise KeyboardInterrupt
@@ -190,12 +170,11 @@ def _train_batch(study: optuna.Study, plan: SearchPlan, first: int, members: lis
         for index, member in enumerate(group):
             lanes = np.arange(index * len(seeds), (index + 1) * len(seeds))
             pruned = pruning is not None and bool(pruning.stopped[lanes[0]])
-            results[member.number] = (record, lanes, pruned)
-        record_facts(study, how=record.how, why=record.why, chunk_size=record.chunk_size)
-    for member in members:
-        if member.trial is not None:
-            _tell(study, plan, member.trial, *results[member.number])
-    _record_cost(study, plan)
+            results.append((member, record, lanes, pruned))
+        record_facts(work.study, how=record.how, why=record.why, chunk_size=record.chunk_size)
+    for result in sorted(results, key=lambda result: result[0].frozen.number):
+        _tell(work.study, plan, *result)
+    _record_cost(work, plan)
 
 
 def _progress(plan: SearchPlan, before: int) -> Callable[[int, int], None] | None:
@@ -217,7 +196,7 @@ class _Pruning:
         for index, member in enumerate(self.group):
             lanes = slice(index * self.seeds, (index + 1) * self.seeds)
             value = float(np.mean(values[lanes]))
-            if member.trial is None or self.stopped[lanes].any() or not np.isfinite(value):
+            if self.stopped[lanes].any() or not np.isfinite(value):
                 continue
             if (index, epoch) not in self.reported:  # lanes run one at a time call once each
                 self.reported.add((index, epoch))
@@ -229,30 +208,27 @@ class _Pruning:
 def _tell(
     study: optuna.Study,
     plan: SearchPlan,
-    trial: optuna.Trial,
+    member: Member,
     record: TrainingRecord,
     lanes: np.ndarray,
     pruned: bool,
 ) -> None:
     seconds = record.seconds * len(lanes) / len(record.seeds)
     attributes = trial_attributes(record, lanes, seconds)
-    for name, value in attributes.items():
-        trial.set_user_attr(name, value)
     score = float(record.best()[lanes].mean())
+    state = TrialState.PRUNED if pruned else None
     if attributes["diverged"] or not np.isfinite(score):
-        study.tell(trial, state=TrialState.FAIL)
-    elif pruned:
-        study.tell(trial, state=TrialState.PRUNED)
-    else:
-        study.tell(trial, score)
-    if plan.on_trial is not None:
-        plan.on_trial(study, study.get_trials(deepcopy=False)[trial.number])
+        state = TrialState.FAIL
+    value = score if state is None else None
+    told = shared_work.tell(study, member.frozen, attributes, value, state)
+    if told and plan.on_trial is not None:
+        plan.on_trial(study, _frozen(study, member.frozen.number))
 
 
-def _record_cost(study: optuna.Study, plan: SearchPlan) -> None:
-    finished = [trial for trial in _own_trials(study) if trial.state.is_finished()]
+def _record_cost(work: Work, plan: SearchPlan) -> None:
+    finished = [unit.user_attrs for unit in work.units() if unit.state.is_finished()]
     record_facts(
-        study,
-        epochs_search=sum(trial.user_attrs["epochs"] for trial in finished) * plan.seeds_per_trial,
-        seconds_search=round(sum(trial.user_attrs["seconds"] for trial in finished), 3),
+        work.study,
+        epochs_search=sum(each.get("epochs", 0) for each in finished) * plan.seeds_per_trial,
+        seconds_search=round(sum(each.get("seconds", 0.0) for each in finished), 3),
     )

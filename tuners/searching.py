@@ -17,7 +17,7 @@ from tuners.argument_checks import check_choice, check_whole
 from tuners.narrowing import as_bounds
 from tuners.samplers import check_sampler, make_pruner, pruner_name
 from tuners.study_record import record, record_facts
-from tuners.study_storage import hide_password, open_storage
+from tuners.study_storage import hide_password, one_process_only, open_storage
 from tuners.task_facts import check_objective, machine_facts, task_facts, task_hash
 from tuners.training import How, direction
 
@@ -70,6 +70,7 @@ class SearchPlan:
     pruner_name: str
     how: How | None
     seed: int
+    alone: str  # why no second process may be at work on the study; "" where one may
     on_trial: Callable[[optuna.Study, optuna.trial.FrozenTrial], None] | None
     on_epoch: Callable[[int, int], None] | None
 
@@ -186,6 +187,7 @@ def search(
             raise ValueError("`task` may be several tasks by name with engine='optuna' only.")
     if how is not None:
         check_choice(how, ("population", "sequential"), "how")
+    opened = open_storage(storage)
     plan = SearchPlan(
         branches=_branches(task, bounds, curve),
         engine=engine,
@@ -200,12 +202,14 @@ def search(
         pruner_name=pruner_name(pruner),
         how=how,
         seed=check_whole(seed, "seed", least=0),
+        alone=_alone(engine, opened),
         on_trial=on_trial,
         on_epoch=on_epoch,
     )
     for branch in plan.branches:
         check_objective(branch.task, objective)
-    study = _open_study(plan, storage, study_name)
+    where = f" in {hide_password(storage)}" if isinstance(storage, str) else ""
+    study = _open_study(plan, opened, study_name, where)
     if engine == "optuna":
         from tuners import optuna_search
 
@@ -215,6 +219,12 @@ def search(
 
         keras_tuner_search.run(study, plan)
     return study
+
+
+def _alone(engine: str, storage: BaseStorage) -> str:
+    if engine == "keras-tuner":
+        return "`engine` 'keras-tuner' works with one process on a study"
+    return one_process_only(storage)
 
 
 def _branches(task: Any, bounds: Any, curve: Any) -> tuple[Branch, ...]:
@@ -243,9 +253,8 @@ def _branches(task: Any, bounds: Any, curve: Any) -> tuple[Branch, ...]:
 
 
 def _open_study(
-    plan: SearchPlan, storage: str | BaseStorage | None, study_name: str | None
+    plan: SearchPlan, opened: BaseStorage, study_name: str | None, where: str
 ) -> optuna.Study:
-    opened = open_storage(storage)
     name = study_name or "-".join(dict.fromkeys(branch.task.name for branch in plan.branches))
     study = optuna.create_study(
         storage=opened,
@@ -264,7 +273,6 @@ def _open_study(
         )
     differing = [] if known is None else _differences(known, settings)
     if differing:
-        where = f" in {hide_password(storage)}" if isinstance(storage, str) else ""
         raise ValueError(
             f"`study_name` {name!r}{where} was made with other settings: {'; '.join(differing)}. "
             "Use the same settings, or another name."

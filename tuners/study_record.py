@@ -116,4 +116,7 @@ def recorded_facts(study: optuna.Study) -> dict[str, Any]:
 
 
 def _merge(study: optuna.Study, key: str, entries: Mapping[str, Any]) -> None:
-    study.set_user_attr(key, {**study.user_attrs.get(key, {}), **entries})
+    known = study.user_attrs.get(key, {})
+    merged = {**known, **entries}
+    if merged != known:  # several processes may write the same, and a journal keeps every write
+        study.set_user_attr(key, merged)

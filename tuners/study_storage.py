@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 
 JOURNAL = "journal:///"
+ATTEMPTS = 5  # to make the tables of a new database
 SQLITE_TIMEOUT = 30  # seconds to wait for another connection's lock
 
 
@@ -38,19 +40,51 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
         )
     try:
         if storage.startswith(JOURNAL):
-            from optuna.storages.journal import JournalFileBackend
+            from tuners.whole_lines import WholeLines
 
-            return optuna.storages.JournalStorage(JournalFileBackend(storage[len(JOURNAL) :]))
-        options: dict[str, Any] = {}
-        if storage.startswith("sqlite"):
-            options["engine_kwargs"] = {"connect_args": {"timeout": SQLITE_TIMEOUT}}
-        return optuna.storages.RDBStorage(storage, **options)
+            return optuna.storages.JournalStorage(WholeLines(storage[len(JOURNAL) :]))
+        return _open_database(storage)
     except Exception as error:  # drivers raise what they like, with the address in it
         # raised outside of this block, so that no traceback shows the driver's own message
         problem = f"{type(error).__name__}: {_first_line(error, storage)}"
     raise ValueError(
         f"`storage` could not be opened: {hide_password(storage)} ({problem}); "
         "check that the folder or server exists, that the address names its driver, and the rights."
+    )
+
+
+def _open_database(address: str) -> BaseStorage:
+    if address.startswith("sqlite"):
+        settings: dict[str, Any] = {"connect_args": {"timeout": SQLITE_TIMEOUT}}
+    else:
+        settings = {"pool_pre_ping": True}  # a lost connection is made again
+    for attempt in range(ATTEMPTS):
+        try:
+            return optuna.storages.RDBStorage(address, engine_kwargs=settings)
+        except Exception as error:
+            # two processes that make the tables at the same moment: one finds them half made
+            again = "already exists" in str(error) or "duplicate key" in str(error)
+            if not again or attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(1)
+    raise AssertionError  # the last attempt returned or raised
+
+
+def one_process_only(storage: BaseStorage) -> str:
+    """Return why only one process may work on a storage at a time, "" where several may.
+
+    Example:
+        >>> one_process_only(open_storage("sqlite://"))[:31]
+        '`storage` SQLite is for one pro'
+    """
+    if isinstance(storage, optuna.storages.InMemoryStorage):
+        return "`storage` in memory is for one process"
+    dialect = storage.engine.dialect.name if isinstance(storage, RDBStorage) else ""
+    if dialect != "sqlite":
+        return ""
+    return (
+        "`storage` SQLite is for one process (for several on one machine take "
+        "journal:///study.log, for several machines PostgreSQL)"
     )
 
 

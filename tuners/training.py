@@ -167,6 +167,7 @@ def train(
     on_epoch: Callable[[int, int], None] | None = None,
     stop_lanes: Callable[[int, np.ndarray], np.ndarray] | None = None,
     callbacks: Sequence[Any] | None = None,
+    width: int = 1,
 ) -> TrainingRecord:
     """Train one lane for each (rate, seed) pair and return their curves.
 
@@ -188,6 +189,9 @@ def train(
         stop_lanes: Called after each epoch with its 0-based number and the objective (lanes,);
             returns a mask (lanes,) of the lanes to stop there. Stopped lanes are not diverged.
         callbacks: Keras callbacks for `model.fit`; they make the lanes run one at a time.
+        width: Use the compiled program that this many lanes would get, even where there are
+            fewer. The last bits of a sum depend on a program's size, so that calls of one
+            `width` give a lane the same numbers whoever trains beside it.
 
     Returns:
         The curves, best epochs, divergence, and how it was run and why.
@@ -205,6 +209,7 @@ def train(
 
     rates, lane_seeds = _check_lanes(learning_rates, seeds)
     _check_whole(epochs, "epochs")
+    _check_whole(width, "width")
     if keep_weights not in (None, "best", "final"):
         raise ValueError(
             f'`keep_weights` must be "best", "final" or None, but got {keep_weights!r}.'
@@ -220,6 +225,7 @@ def train(
         on_epoch=on_epoch,
         stop_lanes=stop_lanes,
         callbacks=tuple(callbacks or ()),
+        width=int(width),
     )
     return epoch_running.run_epochs(task, plan, _check_how(how))
 

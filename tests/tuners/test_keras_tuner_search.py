@@ -200,6 +200,7 @@ def test_the_objectives_direction_is_explicit(task):
                 pruner_name="none",
                 how=None,
                 seed=seed,
+                alone="",
                 on_trial=None,
                 on_epoch=None,
             )

@@ -39,14 +39,18 @@ def task() -> TuningTask:
 
 
 def shown(study: optuna.Study) -> list[tuple[Any, ...]]:
-    """Everything about the trials but times."""
+    """Everything about the trials but times and who ran them."""
     return [
         (
             trial.number,
             trial.state.name,
             trial.value,
             trial.params,
-            {key: value for key, value in trial.user_attrs.items() if key != "seconds"},
+            {
+                key: value
+                for key, value in trial.user_attrs.items()
+                if key not in ("seconds", "worker", "rescuer")
+            },
         )
         for trial in study.trials
     ]
@@ -171,11 +175,11 @@ def killed_when_told(number: int) -> Callable[[optuna.Study, optuna.trial.Frozen
     return on_trial
 
 
-def killed_at_draw(monkeypatch: pytest.MonkeyPatch, first: int, place: int) -> None:
+def killed_at_draw(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     make = optuna_search.make_sampler
 
     def make_or_die(name: str, seed: int, *entropy: int) -> optuna.samplers.BaseSampler:
-        if entropy == (first, place):
+        if entropy == (number,):
             monkeypatch.setattr(optuna_search, "make_sampler", make)
             raise Killed
         return make(name, seed, *entropy)
@@ -193,8 +197,8 @@ def test_resumes_to_an_equal_study(
 
     with pytest.raises(Killed):  # while telling: trial 1 is told, 2 and 3 are not
         search(task, BOUNDS, **arguments, on_trial=killed_when_told(1))
-    killed_at_draw(monkeypatch, 4, 2)
-    with pytest.raises(Killed):  # while asking: 4 and 5 are drawn, 6 and 7 queued
+    killed_at_draw(monkeypatch, 6)
+    with pytest.raises(Killed):  # while drawing: 4 and 5 are drawn, 6 is made, 7 is not
         search(task, BOUNDS, **arguments)
 
     def interrupt(done: int, total: int) -> None:

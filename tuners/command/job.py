@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from tuners.command.task_loading import baseline_task, check_task, load_tasks, s
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
     from search_spaces import TuningTask
@@ -49,6 +51,32 @@ class Job:
     study_name: str
     settings: Mapping[str, Any]
     command: str
+
+    @functools.cached_property
+    def storage(self) -> BaseStorage:
+        """The opened storage.
+
+        Raises:
+            UserError: It cannot be opened.
+        """
+        from tuners.study_storage import open_storage
+
+        with users_input():
+            return open_storage(self.address)
+
+    @property
+    def locks(self) -> bool:
+        """Whether no other process may use the folder, known before the storage is opened."""
+        return self.address.startswith("sqlite") or self.options.engine == "keras-tuner"
+
+    @property
+    def alone(self) -> str:
+        """Why one process only may be at work on the study; "" where several may."""
+        from tuners.study_storage import one_process_only
+
+        if self.options.engine == "keras-tuner":
+            return "`--engine keras-tuner` works with one process on a study"
+        return one_process_only(self.storage)
 
     @property
     def optimizer(self) -> str:
@@ -85,7 +113,7 @@ def prepare(options: JobOptions, command: str, screen: Screen) -> Job:
     settings = job_settings(options, tasks, ", ".join(names))
     study_name = options.study_name or (name if len(names) == 1 else f"{name}-{'-'.join(names)}")
     run_folder.check_folder(folder, study_name, settings)
-    address = options.storage or run_folder.storage_address(folder)
+    address = options.storage or run_folder.storage_address(folder, options.workers)
     if options.task is None:  # after the folder's check, which needs no model
         _load_tensorflow(screen)
         for task in tasks.values():
@@ -108,7 +136,7 @@ def _load_tensorflow(screen: Screen) -> None:
 
 
 def run(job: Job, study: optuna.Study, screen: Screen) -> int:
-    """Do what is left of a job; return the exit code.
+    """Do what is left of a job, beside other processes that may be at it; return the exit code.
 
     Args:
         job: What `prepare` returned.
@@ -117,10 +145,14 @@ def run(job: Job, study: optuna.Study, screen: Screen) -> int:
 
     Raises:
         KeyboardInterrupt: Ctrl-C; what was told to the storage is kept.
+        ValueError: Another process is at work on a study that one alone can work on.
     """
-    test_ranges(job, study, screen)
-    search_rates(job, study, screen)
-    return ALL_FAILED if compare_rates(job, study, screen) is None else DONE
+    from tuners.worker_signs import at_work
+
+    with at_work(study, job.alone) as worker:
+        test_ranges(job, study, worker, screen)
+        search_rates(job, study, screen)
+        return ALL_FAILED if compare_rates(job, study, screen) is None else DONE
 
 
 def open_study(job: Job) -> optuna.Study:
@@ -129,18 +161,24 @@ def open_study(job: Job) -> optuna.Study:
     Raises:
         UserError: The storage cannot be used, or the study in it was made otherwise.
     """
-    from tuners.study_record import record_facts
+    from tuners.study_record import record_facts, recorded_facts
+    from tuners.study_storage import hide_password
     from tuners.training import direction
+    from tuners.worker_signs import is_alive, signed
 
     options = job.options
     study = run_folder.open_study(
-        job.address,
+        job.storage,
+        hide_password(job.address),
         job.study_name,
         direction(options.objective),
         job.settings,
         alone=options.storage is None,
     )
-    record_facts(study, command=job.command)
+    if "command" not in recorded_facts(study) or not any(
+        is_alive(study, worker) for worker in signed(study)
+    ):
+        record_facts(study, command=job.command)  # the command of whoever came first
     return study
 
 
@@ -166,29 +204,44 @@ def parameter(label: str | None) -> str:
     return "learning_rate" if label is None else f"learning_rate_{label}"
 
 
-def test_ranges(job: Job, study: optuna.Study, screen: Screen) -> None:
-    """Find and record the bounds of each task, unless the study has them."""
-    from tuners.narrowing import as_bounds
-    from tuners.study_record import record, record_facts, recorded_bounds, recorded_facts
+def test_ranges(job: Job, study: optuna.Study, worker: str, screen: Screen) -> None:
+    """Find and record the bounds of all tasks, or wait for the process that does so."""
+    from tuners.shared_work import claimed
+    from tuners.study_record import recorded_bounds
 
-    for label, task in job.tasks.items():
-        if parameter(label) in recorded_bounds(study):
-            continue
-        if job.options.bounds is not None:
-            bounds, _ = as_bounds(job.options.bounds)
-            record(study, bounds=bounds, name=parameter(label))
-            continue
-        title = "range test" if label is None else f"range test of {label}"
-        started = time.perf_counter()
-        with screen.stage(title, "steps") as tell:
-            curve = _range_test(job.options, task, tell)
-        facts = recorded_facts(study)
-        seconds = facts.get("seconds_range_test", 0.0) + time.perf_counter() - started
-        steps = facts.get("steps_range_test", 0) + (curve.gradient_steps or 0)
-        record_facts(study, seconds_range_test=round(seconds, 3), steps_range_test=steps)
-        # the bounds last, since they say that the test is done
-        record(study, curve=curve, name=parameter(label))
-        record(study, bounds=curve.bounds(), name=parameter(label))
+    def is_done() -> bool:
+        return {parameter(label) for label in job.tasks} <= set(recorded_bounds(study))
+
+    def wait() -> None:
+        screen.note("waiting for the range test of another process")
+
+    if claimed(study, "range test", worker, is_done, alone=bool(job.alone), on_wait=wait):
+        for label, task in job.tasks.items():
+            if parameter(label) not in recorded_bounds(study):
+                _find_bounds(job, study, label, task, screen)
+
+
+def _find_bounds(
+    job: Job, study: optuna.Study, label: str | None, task: TuningTask, screen: Screen
+) -> None:
+    from tuners.narrowing import as_bounds
+    from tuners.study_record import record, record_facts, recorded_facts
+
+    if job.options.bounds is not None:
+        bounds, _ = as_bounds(job.options.bounds)
+        record(study, bounds=bounds, name=parameter(label))
+        return
+    title = "range test" if label is None else f"range test of {label}"
+    started = time.perf_counter()
+    with screen.stage(title, "steps") as tell:
+        curve = _range_test(job.options, task, tell)
+    facts = recorded_facts(study)
+    seconds = facts.get("seconds_range_test", 0.0) + time.perf_counter() - started
+    steps = facts.get("steps_range_test", 0) + (curve.gradient_steps or 0)
+    record_facts(study, seconds_range_test=round(seconds, 3), steps_range_test=steps)
+    # the bounds last, since they say that the test is done
+    record(study, curve=curve, name=parameter(label))
+    record(study, bounds=curve.bounds(), name=parameter(label))
 
 
 def _labelled(values: Mapping[str | None, Value]) -> dict[str, Value]:
@@ -200,7 +253,6 @@ def search_rates(job: Job, study: optuna.Study, screen: Screen) -> None:
     """Run what is left of the search."""
     from tuners import search
     from tuners.study_record import recorded_bounds, recorded_curves
-    from tuners.study_storage import open_storage
 
     options, tasks = job.options, job.tasks
     bounds = {label: recorded_bounds(study)[parameter(label)] for label in tasks}
@@ -216,7 +268,7 @@ def search_rates(job: Job, study: optuna.Study, screen: Screen) -> None:
             tuner=options.algorithm if options.engine == "keras-tuner" else "bayesian",
             trials=options.trials,
             epochs=options.epochs,
-            storage=open_storage(job.address),
+            storage=job.storage,
             study_name=study.study_name,
             seed=options.seed,
             pruner=None if options.pruner == "none" else options.pruner,
@@ -231,6 +283,7 @@ def search_rates(job: Job, study: optuna.Study, screen: Screen) -> None:
 def compare_rates(job: Job, study: optuna.Study, screen: Screen) -> Comparison | None:
     """Compare the best rate with the baseline, unless that is done; None if no trial finished."""
     from tuners import compare
+    from tuners.shared_pairs import open_pairs_study
     from tuners.study_record import recorded_comparison
 
     try:
@@ -250,7 +303,7 @@ def compare_rates(job: Job, study: optuna.Study, screen: Screen) -> Comparison |
     if known is not None:
         screen.note(
             f"comparison: {known.pairs} pairs at {known.chosen_learning_rate:.4g} are known, "
-            f"{options.pairs} at {rate:.4g} are asked for; all are trained anew"
+            f"{options.pairs} at {rate:.4g} are asked for"
         )
     with screen.stage("comparison", "epochs") as tell, users_input():
         return compare(
@@ -260,6 +313,7 @@ def compare_rates(job: Job, study: optuna.Study, screen: Screen) -> Comparison |
             pairs=options.pairs,
             epochs=options.epochs,
             study=study,
+            pairs_study=open_pairs_study(job.storage, study),
             objective=options.objective,
             seed=options.pair_seed,
             how=options.how,

@@ -44,9 +44,10 @@ class JobOptions:
         range_seeds: Seeds that the range test averages.
         bounds: Bounds `(low, high)` to search without a range test.
         out: Folder of the run; None means `runs/<task>-<optimizer>-<engine>-seed<N>`.
-        storage: Address of Optuna's storage; None means `study.db` in the folder.
+        storage: Address of Optuna's storage; None means `study.db` in the folder, and
+            `study.journal` for several workers.
         study_name: Name of the study; None means the task's.
-        workers: Processes that share the study.
+        workers: Processes on this machine that share the study.
         how: "population" or "sequential"; None lets the model decide.
         dry_run: Print the plan and train nothing.
         quiet: Print the verdict and the report's path only.
@@ -190,10 +191,15 @@ class JobOptions:
                 "pass e.g. sqlite:///study.db."
             )
         check_study_name(self.study_name)
-        if self.workers > 1:
+        if self.workers > 1 and self.engine == "keras-tuner":
             raise UserError(
-                f"`--workers` must be 1 so far, but got {self.workers}: one process already trains "
-                "several models at once; leave it out."
+                f"`--workers` must be 1 with `--engine keras-tuner`, but got {self.workers}; "
+                "use `--engine optuna`."
+            )
+        if self.workers > 1 and (self.storage or "").startswith("sqlite"):
+            raise UserError(
+                f"`--workers` must be 1 with SQLite, but got {self.workers}; leave `--storage` out "
+                "for a journal file, or pass journal:///FILE or a PostgreSQL address."
             )
 
 

@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tuners.command.errors import Refused, UserError, users_input
+from tuners.command.errors import Refused, UserError
 from tuners.command.settings import JOB, check_report, check_study
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.storages import BaseStorage
 
 DATABASE = "study.db"
+JOURNAL = "study.journal"  # of several workers
 PAGE = "report.html"
 
 
@@ -98,12 +100,24 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def storage_address(folder: Path) -> str:
-    """Return the address of the database in a folder.
+def storage_address(folder: Path, workers: int = 1) -> str:
+    """Return the address of the storage in a folder: the one that is there, or a new one.
+
+    Args:
+        folder: The run's folder, which may be missing.
+        workers: Processes that are to share the study; several get a journal file.
 
     Raises:
-        UserError: The folder's name has a character that an address cannot hold.
+        UserError: The folder's name has a character that an address cannot hold, or its storage
+            is for one process and there are several.
     """
+    if (folder / JOURNAL).exists() or (workers > 1 and not (folder / DATABASE).exists()):
+        return f"journal:///{folder / JOURNAL}"
+    if workers > 1:
+        raise Refused(
+            f"`--workers` must be 1 for the run in {str(folder)!r}, whose {DATABASE} is for one "
+            f"process, but got {workers}; pass another --out."
+        )
     path = (folder / DATABASE).as_posix()
     if "?" in path or "#" in path:
         raise UserError(
@@ -112,8 +126,17 @@ def storage_address(folder: Path) -> str:
     return f"sqlite:///{path}"
 
 
+def study_names(storage: BaseStorage) -> list[str]:
+    """Return the names of a storage's studies, without those that hold a comparison's pairs."""
+    from tuners.shared_pairs import PAIRS_OF
+
+    studies = storage.get_all_studies()
+    return [each.study_name for each in studies if PAIRS_OF not in each.user_attrs]
+
+
 def open_study(
-    address: str,
+    storage: BaseStorage,
+    where: str,
     name: str,
     direction: Literal["minimize", "maximize"],
     settings: Mapping[str, Any],
@@ -123,7 +146,8 @@ def open_study(
     """Return the study of this run: the stored one, or a new one with its settings.
 
     Args:
-        address: Of the storage.
+        storage: Where it is kept.
+        where: The storage as an error calls it.
         name: Of the study.
         direction: "minimize" or "maximize".
         settings: The settings of this run.
@@ -134,23 +158,17 @@ def open_study(
     """
     import optuna
 
-    from tuners.study_storage import hide_password, open_storage
-
-    where = hide_password(address)
-    with users_input():
-        storage = open_storage(address)
     with _drivers_errors(where):
-        names = optuna.get_all_study_names(storage)
+        names = study_names(storage)
         others = [each for each in names if each != name]
         if alone and others:
             raise Refused(
                 f"{where} holds the study {others[0]!r}, not {name!r}; "
                 "pass its --study-name, or another --out."
             )
-        if name in names:
-            study = optuna.load_study(study_name=name, storage=storage)
-        else:
-            study = optuna.create_study(storage=storage, study_name=name, direction=direction)
+        study = optuna.create_study(
+            storage=storage, study_name=name, direction=direction, load_if_exists=True
+        )
         check_study(study, settings, where)
         if JOB not in study.user_attrs:
             study.set_user_attr(JOB, dict(settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from tuners.command import job as jobs
 from tuners.command import run_folder
 from tuners.command.errors import DONE, FAULT, INTERRUPTED, judge, keep_traceback, users_input
 from tuners.command.options import JobOptions
+from tuners.command.processes import available_cores, others, own_share, report_losses
 from tuners.command.screen import Screen
 
 if TYPE_CHECKING:
@@ -35,25 +37,29 @@ def command_line(program: str, arguments: Sequence[str]) -> str:
     return " ".join([start, *(shlex.quote(hide_passwords(each)) for each in arguments)])
 
 
-def carry_out(options: JobOptions, command: str, screen: Screen) -> int:
+def carry_out(
+    options: JobOptions, command: str, screen: Screen, arguments: Sequence[str] = ()
+) -> int:
     """Do the whole job, or print its plan; return the exit code.
 
     Args:
         options: The checked options.
         command: What `command_line` returned.
         screen: Where to print.
+        arguments: What followed the command's name, for further workers.
 
     Raises:
         UserError: What the user can cure; nothing was written over.
     """
-    with screen.ours_alone():
+    cores = available_cores()
+    with screen.ours_alone(), own_share(options.workers):
         job = jobs.prepare(options, command, screen)
         if options.dry_run:
             return _print_plan(job, screen)
         run_folder.make_folder(job.folder)
-        with run_folder.locked(job.folder):
+        with run_folder.locked(job.folder) if job.locks else contextlib.nullcontext():
             try:
-                return _do(job, screen)
+                return _do(job, screen, arguments, cores)
             except Exception as error:
                 if judge(error)[0] == FAULT:
                     kept = keep_traceback(error, job.folder)
@@ -62,11 +68,13 @@ def carry_out(options: JobOptions, command: str, screen: Screen) -> int:
                 raise
 
 
-def _do(job: jobs.Job, screen: Screen) -> int:
+def _do(job: jobs.Job, screen: Screen, arguments: Sequence[str], cores: Sequence[int]) -> int:
     study = jobs.open_study(job)
     _print_start(job, screen)
     try:
-        code = jobs.run(job, study, screen)
+        with others(job, arguments, cores) as logs:
+            code = jobs.run(job, study, screen)
+        report_losses(logs, screen)
     except KeyboardInterrupt:
         code = INTERRUPTED
     page = _write_report(study, job.folder)

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuners.command.errors import UserError, nearest, users_input
-from tuners.command.run_folder import DATABASE, PAGE, make_folder, storage_address
+from tuners.command.run_folder import (
+    DATABASE,
+    JOURNAL,
+    PAGE,
+    make_folder,
+    storage_address,
+    study_names,
+)
 from tuners.command.screen import Screen
 
 if TYPE_CHECKING:
@@ -43,10 +50,10 @@ def stored_address(folder: str | None, storage: str | None) -> str:
                 )
         return storage
     place = Path(str(folder)).expanduser()
-    if not (place / DATABASE).is_file():
+    if not any((place / name).is_file() for name in (DATABASE, JOURNAL)):
         raise UserError(
-            f"the folder must hold a {DATABASE}, but {str(place)!r} has none; pass the folder "
-            "of a run, or `--storage`."
+            f"the folder must hold a {DATABASE} or {JOURNAL}, but {str(place)!r} has none; pass "
+            "the folder of a run, or `--storage`."
         )
     return storage_address(place)
 
@@ -78,7 +85,7 @@ def load_study(address: str, name: str | None) -> optuna.Study:
     from tuners.study_storage import hide_password
 
     storage = open_stored(address)
-    names = optuna.get_all_study_names(storage)
+    names = study_names(storage)
     where = hide_password(address)
     if not names:
         raise UserError(f"{where} must hold a study, but holds none; run the job first.")
