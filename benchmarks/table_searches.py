@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,9 @@ Outcomes = dict[tuple[str, str, str], list[Outcome]]  # of each (task, sampler, 
 
 
 def read_trial(truth: Truth, rate: float, number: int) -> Trial:
-    """Return a trial read off the table.
+    """Return a trial read off the table, interpolated in the logarithm of the rate.
+
+    Between a rate that has a finite loss and one that has none, the nearer one's holds.
 
     Args:
         truth: The task's losses.
@@ -57,8 +60,13 @@ def read_trial(truth: Truth, rate: float, number: int) -> Trial:
     """
     whole = np.flatnonzero(~np.isnan(truth.losses).any(axis=0))  # seeds that all rates have
     own = truth.losses[:, whole[number % len(whole)]]
-    own = np.where(np.isfinite(own), own, np.nan)
-    loss = float(np.interp(np.log(rate), np.log(truth.rates), own))
+    place = float(np.interp(np.log(rate), np.log(truth.rates), np.arange(len(own))))
+    below, above = float(own[int(place)]), float(own[int(np.ceil(place))])
+    if np.isfinite(below) and np.isfinite(above):
+        loss = below + (above - below) * (place % 1)
+    else:
+        loss = float(own[round(place)])
+    loss = loss if np.isfinite(loss) else np.nan
     return Trial(rate, loss, not loss <= ceiling(truth))
 
 
@@ -203,7 +211,7 @@ def measure(
     found: Outcomes = {}
     for sampler in samplers:
         for task in dict.fromkeys(run["task"] for run in runs):
-            truth, slow = load_truth(task), sampler in SLOW
+            truth, slow, started = load_truth(task), sampler in SLOW, time.perf_counter()
             if slow and not everywhere and truth.batches < LONG:
                 continue
             for arm in ARMS[sampler]:
@@ -213,4 +221,6 @@ def measure(
                 if kept and seeds >= len(known) and searches != known:
                     store(sampler, task, arm, searches)
                 found[task, sampler, arm] = [judge(truth, trials) for trials in searches]
+            if slow:
+                print(f"{sampler}, {task}: {time.perf_counter() - started:.0f} s", flush=True)
     return found

@@ -32,12 +32,13 @@ def test_arrivals_are_by_a_trials_own_loss_or_by_its_rate() -> None:
     truth = load_truth(TASK)
     best, rate = float(truth.mean.min()), float(truth.rates[truth.best])
     trials = Trials(
-        np.array([[1e-6, rate, 1e-6], [1e-6, 1e-6, 1e-6]]),
-        np.array([[2 * best, 2 * best, best], [np.nan, 2 * best, 2 * best]]),
-        np.array([[False, False, False], [True, False, False]]),
+        np.array([[1e-6, rate, 1e-6], [1e-6, 1e-6, 1e-6], [rate, rate, rate]]),
+        np.array([[2 * best, 2 * best, best], [np.nan, 1.005, 1.02], [1.02, 1.0, 2.0]]),
+        np.array([[False, False, False], [True, False, False], [False, False, False]]),
     )
-    assert trials.arrivals(truth).tolist() == [3, 4]
-    assert trials.rate_arrivals(truth).tolist() == [2, 4]
+    assert trials.arrivals(np.array([0, 1, 1])).tolist() == [3, 2, 2]
+    assert trials.arrivals(np.array([0, 1, 2])).tolist() == [3, 2, 2]
+    assert trials.rate_arrivals(truth).tolist() == [2, 4, 1]
 
 
 def test_agreement_is_said_in_words() -> None:

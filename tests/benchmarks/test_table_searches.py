@@ -58,6 +58,16 @@ def test_a_finite_loss_above_the_lowest_rates_counts_as_diverged() -> None:
     assert not read_trial(known, 1e-6, 0).diverged
 
 
+def test_between_a_finite_loss_and_none_the_nearer_holds() -> None:
+    for known, near, far in ((truth(), 10**0.1, 10**0.15), (truth(), 1.0, 10**0.25)):
+        assert read_trial(known, near, 1).loss == pytest.approx(3.0)
+        assert math.isnan(read_trial(known, far, 1).loss)
+    known = truth()
+    known.losses[:4] = np.inf
+    assert math.isnan(read_trial(known, 10**-5.2, 1).loss)
+    assert read_trial(known, 10**-5.1, 1).loss == pytest.approx(known.losses[4, 1])
+
+
 def test_a_search_has_one_seed_and_only_those_that_all_rates_have() -> None:
     known = truth()
     partly = np.full((len(GRID), 2), np.nan)
