@@ -1,22 +1,10 @@
 """Trials that a search needs to come within 1 % of the best loss, narrowed and not.
 
     python -m benchmarks.bounds_quality --out runs.json
-    python -m benchmarks.search_efficiency runs.json            read off the table, minutes
-    python -m benchmarks.search_efficiency runs.json --real     some tasks really trained
-
-The benchmark is tabular: no trial is trained anew. A trial's loss is read off the stored truth of
-`benchmarks.bounds_quality`, interpolated between rates. All trials of a search share one of the
-truth's first six seeds, as those of `tuners.search` share theirs. A search has arrived with the
-first trial whose rate, by the mean over seeds, is within 1 % of the best loss; in a second figure,
-within one standard error or 1 %. The range test's gradient steps count as trials. A trial has
-diverged where its loss is not finite or above that of the lowest rate of the grid. A search that
-has not arrived after 24 trials counts as 25.
-
-The arms are those of `benchmarks.searchers`: a library's defaults over the declared range, and
-`tuners.search` inside the bounds. Figures of several tasks are medians of the tasks' medians.
-GP and KerasTuner's Bayesian tuner take a third of a second a trial, so that they are run on epochs
-of 50 batches or more, and on all tasks with `--everywhere`. Their searches over the declared range
-do not depend on the range tests; they are stored, and run anew where the truth has changed.
+    python -m benchmarks.search_efficiency runs.json            TPE, random, QMC: a minute
+    python -m benchmarks.search_efficiency runs.json --slow     GP and KerasTuner's Bayesian tuner take a third of a second a trial or more, so that they are run on
+epochs of 50 batches or more, and on all tasks with `--everywhere`. Their searches over the declared
+range do not depend on the range tests; they are stored, and run anew where the truth has changed.
 """
 
 from __future__ import annotations
@@ -32,7 +20,7 @@ import numpy as np
 
 from benchmarks.bounds_tasks import TASKS
 from benchmarks.bounds_truth import load_truth
-from benchmarks.searchers import ARMS, MOST_TRIALS
+from benchmarks.searchers import ARMS, MOST_TRIALS, SLOW
 from benchmarks.table_searches import LONG, Outcomes, Run, measure, range_test_costs, runs_of
 
 
@@ -129,7 +117,8 @@ def main() -> None:
     )
     parser.add_argument("runs", type=Path, help="what bounds_quality wrote with --out")
     parser.add_argument("--seeds", type=int, default=20, help="searches a task, sampler and arm")
-    parser.add_argument("--samplers", nargs="*", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--samplers", nargs="+", choices=ARMS, help="instead of the quick ones")
+    parser.add_argument("--slow", action="store_true", help="the samplers gp and keras-tuner")
     parser.add_argument("--everywhere", action="store_true", help="slow samplers on all tasks")
     parser.add_argument("--real", action="store_true", help="train the trials of some tasks")
     options = parser.parse_args()
@@ -143,7 +132,8 @@ def main() -> None:
 
         show_real(runs)
         return
-    samplers = list(options.samplers)
+    samplers = [name for name in ARMS if (name in SLOW) is options.slow]
+    samplers = list(options.samplers or samplers)
     for sampler, needed in (("gp", "torch"), ("keras-tuner", "keras_tuner")):
         if sampler in samplers and importlib.util.find_spec(needed) is None:
             print(f"{sampler}: left out, {needed} is not installed")
