@@ -2,7 +2,20 @@
 
     python -m benchmarks.bounds_quality --out runs.json
     python -m benchmarks.search_efficiency runs.json            TPE, random, QMC: a minute
-    python -m benchmarks.search_efficiency runs.json --slow     GP and KerasTuner's Bayesian tuner take a third of a second a trial or more, so that they are run on
+    python -m benchmarks.search_efficiency runs.json --slow     GP, KerasTuner's Bayesian tuner
+    python -m benchmarks.search_efficiency runs.json --real     some tasks really trained
+
+The benchmark is tabular: no trial is trained anew. A trial's loss is read off the stored truth of
+`benchmarks.bounds_quality`, interpolated between rates. All trials of a search share one of the
+truth's first six seeds, as those of `tuners.search` share theirs. A search has arrived with the
+first trial whose rate, by the mean over seeds, is within 1 % of the best loss; in a second figure,
+within one standard error or 1 %. The range test's gradient steps count as trials. A trial has
+diverged where its loss is not finite or above that of the lowest rate of the grid. A search that
+has not arrived after 24 trials counts as 25.
+
+The arms are those of `benchmarks.searchers`: a library's defaults over the declared range, and
+`tuners.search` inside the bounds. Figures of several tasks are medians of the tasks' medians.
+GP and KerasTuner's Bayesian tuner take a third of a second a trial or more, so that they are run on
 epochs of 50 batches or more, and on all tasks with `--everywhere`. Their searches over the declared
 range do not depend on the range tests; they are stored, and run anew where the truth has changed.
 """
