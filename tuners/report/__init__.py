@@ -18,8 +18,9 @@ def write_report(study: optuna.Study, path: str | Path) -> Path:
     """Write the report of a stored study, from what its storage holds alone.
 
     Beside the page stands a JSON file of the same name with every number in it (`report.json`
-    for `report.html`), and `trials.csv` where there are more than 500 trials. Each file is
-    replaced in one move, so a reader never sees half of one.
+    for `report.html`), and `trials.csv` where there are more than 500 trials. Page and JSON stay
+    under 2 MB: `tuners.report.leaving_out` says what they leave to the CSV and the storage. Each
+    file is replaced in one move, so a reader never sees half of one.
 
     Args:
         study: Any Optuna study: made by this package or not, running, interrupted or done.
@@ -38,19 +39,21 @@ def write_report(study: optuna.Study, path: str | Path) -> Path:
         >>> write_report(study, tempfile.mkdtemp()).name
         'report.html'
     """
+    from tuners.report.leaving_out import leave_out
     from tuners.report.page import render
     from tuners.report.page_tables import MOST_ROWS, trials_csv
     from tuners.report.summary import summarize
 
     page = _page_path(Path(path))
-    summary = summarize(study)
+    whole = summarize(study)
+    summary = leave_out(whole)
     json_path = page.with_suffix(".json")
     stem = "" if page.stem == "report" else f"{page.stem}-"
     csv_path = page.with_name(f"{stem}trials.csv")
-    html = render(summary, json_name=json_path.name, csv_name=csv_path.name)
+    html = render(whole, summary, json_name=json_path.name, csv_name=csv_path.name)
     page.parent.mkdir(parents=True, exist_ok=True)
-    if len(summary["trials"]) > MOST_ROWS:
-        write_whole(csv_path, trials_csv(summary))
+    if len(whole["trials"]) > MOST_ROWS:
+        write_whole(csv_path, trials_csv(whole))
     write_whole(
         json_path, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     )

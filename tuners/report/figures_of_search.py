@@ -18,6 +18,7 @@ from tuners.report.drawing import (
     short_title,
     width_class,
 )
+from tuners.report.leaving_out import BEST_MARKS, MOST_MARKS, spread_out
 from tuners.report.svg import Panel, figure, mark, padded, rect, text
 from tuners.report.wording import duration, number, rate
 
@@ -71,6 +72,12 @@ def draw_trials(
         f" (rates {rate(min(x for x, _ in failed))} to {rate(max(x for x, _ in failed))})."
         if failed
         else "."
+    )
+    marked = _marked([row for _, row in ranked], [row for _, row in (*pruned, *failed)])
+    if len(marked) < len(done) + len(pruned) + len(failed):
+        alt += f" {len(marked)} of them are drawn: the best {BEST_MARKS}, others evenly spaced."
+    done, pruned, failed = (
+        [(x, row) for x, row in rows if row["number"] in marked] for rows in (done, pruned, failed)
     )
 
     def draw(width: float, key: str) -> str:
@@ -155,17 +162,20 @@ def draw_best_so_far(
                 name=f"{key}{i}",
             )
             panel.axes(title, f"\u2191 {short_title(objective)}" if i == 0 or stacked else "")
-            for x, step in zip(xs, steps, strict=True):
+            for x, step in spread_out(list(zip(xs, steps, strict=True)), MOST_MARKS):
                 if step["value"] is not None and sign * step["value"] <= limit:
                     panel.add(mark("circle", panel.x(x), panel.y(step["value"]), "faint", 3))
             stairs_x: list[float | None] = []
             stairs_y: list[float | None] = []
             for x, step in zip(xs, steps, strict=True):
-                if stairs_y and stairs_y[-1] is not None:
+                best, last = step["best"], stairs_y[-1] if stairs_y else None
+                if best == last and step is not steps[-1]:
+                    continue  # only where it changes, which is seldom
+                if last is not None:
                     stairs_x.append(x)
-                    stairs_y.append(stairs_y[-1])
+                    stairs_y.append(last)
                 stairs_x.append(x)
-                stairs_y.append(step["best"])
+                stairs_y.append(best)
             panel.polyline(stairs_x, stairs_y, "mean", clip=True)
             panels.append(panel)
         height = (560 if len(panels) > 1 else 290) if stacked else 306
@@ -244,6 +254,15 @@ def draw_learning_curves(shown: Sequence[Mapping[str, Any]], objective: str) -> 
         ("suggestion-mark", "diamond", "best epoch"),
     )
     return Figure("learning-curves", alt, both_widths("learning", draw), legend)
+
+
+def _marked(ranked: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Return the numbers of the trials to draw: all, or in a large study the best and some."""
+    kept = list(ranked[:BEST_MARKS])
+    rest = [*ranked[BEST_MARKS:], *others]
+    kept += [row for row in rest if row["role"] in ("suggestion", "baseline")][:BEST_MARKS]
+    rest.sort(key=lambda row: row["number"])
+    return {row["number"] for row in (*kept, *spread_out(rest, MOST_MARKS))}
 
 
 def _shape(row: Mapping[str, Any], kind: str) -> str:

@@ -16,6 +16,7 @@ from tuners.report.drawing import NARROW, WIDE, Figure
 from tuners.report.figure_of_curve import draw_loss_curve
 from tuners.report.figure_of_pairs import draw_pairs
 from tuners.report.figures_of_search import draw_best_so_far, draw_learning_curves, draw_trials
+from tuners.report.leaving_out import leave_out
 from tuners.report.page_tables import choose_rows, list_facts, trial_table
 from tuners.report.svg import Panel, figure, line, mark, text
 from tuners.report.verdicts import measure
@@ -40,25 +41,34 @@ _STYLES = {
 }
 
 
-def render(summary: Mapping[str, Any], *, json_name: str, csv_name: str) -> str:
+def render(
+    summary: Mapping[str, Any],
+    kept: Mapping[str, Any] | None = None,
+    *,
+    json_name: str,
+    csv_name: str,
+) -> str:
     """Return the whole page.
 
     Args:
         summary: What `tuners.report.summary.summarize` returned.
+        kept: What the JSON file holds of it; None means what `leave_out` keeps.
         json_name: Name of the JSON file beside the page.
         csv_name: Name of the CSV file beside it, linked where the trials are more than 500.
     """
     comparison = summary["comparison"]
     objective, direction = summary["objective"], summary["direction"]
+    kept = leave_out(summary) if kept is None else kept
     rows, left_out = choose_rows(summary)
     heads, cells = trial_table(summary, rows)
-    embedded = json.dumps(summary, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    embedded = json.dumps(kept, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     parameters = [
         (name, entry, _curve_figures(summary, name, entry, index))
         for index, (name, entry) in enumerate(summary["parameters"].items())
     ]
     context = {
         "s": summary,
+        "kept": kept,
         "show": _lookup(summary),
         "paste": _breakable(summary["paste"]),
         "spread": _spread(summary),

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tuners.report import wording
+from tuners.report.leaving_out import spread_out
 
 MOST_ROWS = 500
 BEST_ROWS = 200
-MOST_FAILED_ROWS = 2000
+MOST_FAILED_ROWS = 1000
 _FACTS = {
     "task": "task",
     "train_rows": "training rows",
@@ -41,16 +42,18 @@ _FACTS = {
 }
 
 
-def choose_rows(summary: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], bool]:
-    """Return the trials that the page lists, and whether some are left to the CSV file."""
+def choose_rows(summary: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str]:
+    """Return the trials that the page lists, and which those are where there are others."""
     trials = summary["trials"]
     if len(trials) <= MOST_ROWS:
-        return list(trials), False
+        return list(trials), ""
     sign = 1 if summary["direction"] == "minimize" else -1
     finished = [row for row in trials if row["state"] == "COMPLETE" and row["value"] is not None]
     best = sorted(finished, key=lambda row: sign * row["value"])[:BEST_ROWS]
-    failed = [row for row in trials if row["state"] == "FAIL"][:MOST_FAILED_ROWS]
-    return sorted(best + failed, key=lambda row: row["number"]), True
+    failed = [row for row in trials if row["state"] == "FAIL"]
+    listed = f"all {len(failed)}" if len(failed) <= MOST_FAILED_ROWS else f"{MOST_FAILED_ROWS:,}"
+    rows = sorted(best + spread_out(failed, MOST_FAILED_ROWS), key=lambda row: row["number"])
+    return rows, f"The best {len(best)} and {listed} failed of {len(trials):,} trials."
 
 
 def trials_csv(summary: Mapping[str, Any]) -> str:

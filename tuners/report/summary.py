@@ -99,6 +99,7 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
         "parameters": parameters,
         "baseline_learning_rate": _baseline(facts, comparison, rows),
         "trials": rows,
+        "trials_in_all": len(rows),
         "best_trial": best_row(rows, direction),
         "best_so_far": best_so_far(rows, direction),
         "learning_curves": shown_curves(stored, rows, direction, comparison),
