@@ -63,7 +63,9 @@ def make_sampler(name: str, seed: int, *entropy: int) -> BaseSampler:
     if name == "tpe":
         return optuna.samplers.TPESampler(seed=mixed, n_startup_trials=STARTUP_TRIALS)
     if name == "cmaes":
-        return optuna.samplers.CmaEsSampler(seed=mixed, warn_independent_sampling=False)
+        from tuners.cmaes_state import CheckedCmaEsSampler
+
+        return CheckedCmaEsSampler(seed=mixed, warn_independent_sampling=False)
     with warnings.catch_warnings():
         # QMC has been marked experimental since Optuna 3; its result is checked in our tests
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
