@@ -49,9 +49,8 @@ def run(study: optuna.Study, plan: SearchPlan) -> None:
         ValueError: Another process is at work on a study that one alone can work on.
     """
     with at_work(study, plan.alone) as worker:
-        work = Work(
-            study, worker, plan.trials, plan.batch, {"seed": plan.seed}, alone=bool(plan.alone)
-        )
+        alone = bool(plan.alone)
+        work = Work(study, worker, plan.trials, plan.batch, {"seed": plan.seed}, alone=alone)
         while True:
             members = _queued(work, plan) + take_batch(work, plan)
             if members:
@@ -87,8 +86,8 @@ def _queued(work: Work, plan: SearchPlan) -> list[Member]:
             # where another process took what was queued, Optuna made a new trial
             given = "fixed_params" in _frozen(study, trial.number).system_attrs
             trial.set_user_attr("role", shared_work.EXTRA if given else "search")
-        _suggest(trial, plan)
-        members.append(_member(plan, _frozen(study, trial.number), trial))
+        params = _suggest(trial, plan)
+        members.append(_member(plan, _frozen(study, trial.number), trial, params))
     return members
 
 
@@ -102,8 +101,7 @@ def _draw(work: Work, plan: SearchPlan, frozen: FrozenTrial, rank: int) -> Membe
     trial = shared_work.open_trial(study, frozen, sampler)
     if "role" not in frozen.user_attrs:
         trial.set_user_attr("role", "suggestion" if rank < len(plan.branches) else "search")
-    _suggest(trial, plan)
-    return _member(plan, _frozen(study, frozen.number), trial)
+    return _member(plan, frozen, trial, _suggest(trial, plan))
 
 
 def _frozen(study: optuna.Study, number: int) -> FrozenTrial:
@@ -137,10 +135,12 @@ def _suggest(trial: optuna.Trial, plan: SearchPlan) -> dict[str, Any]:
     return trial.params
 
 
-def _member(plan: SearchPlan, frozen: FrozenTrial, trial: optuna.Trial) -> Member:
-    label = frozen.params.get("optimizer")
+def _member(
+    plan: SearchPlan, frozen: FrozenTrial, trial: optuna.Trial, params: dict[str, Any]
+) -> Member:
+    label = params.get("optimizer")
     branch = next(branch for branch in plan.branches if branch.label == label)
-    return Member(frozen, branch, float(frozen.params[branch.parameter]), trial)
+    return Member(frozen, branch, float(params[branch.parameter]), trial)
 
 
 def _train_batch(work: Work, plan: SearchPlan, members: list[Member]) -> None:
@@ -221,8 +221,8 @@ def _tell(
         state = TrialState.FAIL
     value = score if state is None else None
     told = shared_work.tell(study, member.frozen, attributes, value, state)
-    if told and plan.on_trial is not None:
-        plan.on_trial(study, _frozen(study, member.frozen.number))
+    if told is not None and plan.on_trial is not None:
+        plan.on_trial(study, told)
 
 
 def _record_cost(work: Work, plan: SearchPlan) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -53,20 +53,24 @@ class Work:
     kind: str | None = None
     alone: bool = False
 
-    def units(self) -> list[FrozenTrial]:
-        """Return the units that are made, by number; among them those beyond the total."""
+    def units(self, trials: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
+        """Return the units that are made, by number; among them those beyond the total.
+
+        Args:
+            trials: All trials where they are read already, which takes long where there are many.
+        """
         return [
             trial
-            for trial in self.study.get_trials(deepcopy=False)
+            for trial in (self.study.get_trials(deepcopy=False) if trials is None else trials)
             if "batch" in trial.user_attrs
             and trial.user_attrs.get("kind") == self.kind
             and trial.user_attrs.get("role") != STALE
         ]
 
-    def counted(self) -> list[FrozenTrial]:
-        """Return the units that count towards the total, by rank."""
+    def counted(self, trials: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
+        """Return the units that count towards the total, by rank; see `units`."""
         extras = (EXTRA, "baseline")
-        return [unit for unit in self.units() if unit.user_attrs.get("role") not in extras]
+        return [unit for unit in self.units(trials) if unit.user_attrs.get("role") not in extras]
 
 
 def take_batch(work: Work, draw: Callable[[FrozenTrial, int], Drawn]) -> list[Drawn]:
@@ -79,12 +83,13 @@ def take_batch(work: Work, draw: Callable[[FrozenTrial, int], Drawn]) -> list[Dr
     Returns:
         What `draw` returned; nothing where all that is left is in the hands of others, or done.
     """
-    _fail_stale(work)
-    lost = [unit for unit in work.units() if not unit.state.is_finished() and _is_lost(work, unit)]
+    trials = work.study.get_trials(deepcopy=False)
+    _fail_stale(work, trials)
+    units = work.units(trials)
+    lost = [unit for unit in units if not unit.state.is_finished() and _is_lost(work, unit)]
     if lost:
         return _take_up(work, lost, draw)
-    counted = len(work.counted())
-    return _make(work, counted, work.worker, range(work.batch), draw)
+    return _make(work, len(work.counted(trials)), work.worker, range(work.batch), draw)
 
 
 def claimed(
@@ -124,8 +129,9 @@ def claimed(
 
 def wait(work: Work) -> bool:
     """Wait for other workers a moment; return whether any work is still to be done."""
-    units = work.units()
-    if len(work.counted()) >= work.total and all(unit.state.is_finished() for unit in units):
+    trials = work.study.get_trials(deepcopy=False)
+    finished = all(unit.state.is_finished() for unit in work.units(trials))
+    if finished and len(work.counted(trials)) >= work.total:
         return False
     time.sleep(WAIT)
     return True
@@ -152,8 +158,8 @@ def tell(
     attributes: Mapping[str, Any],
     value: float | None = None,
     state: TrialState | None = None,
-) -> bool:
-    """Tell a unit's outcome, unless another worker did; return whether it was told now.
+) -> FrozenTrial | None:
+    """Tell a unit's outcome; return it as it is then, None where another worker was first.
 
     Args:
         study: The study.
@@ -166,19 +172,17 @@ def tell(
     try:
         for name, attribute in attributes.items():
             trial.set_user_attr(name, attribute)
-        study.tell(trial, value, state=state)
+        return study.tell(trial, value, state=state)
     except (optuna.exceptions.UpdateFinishedTrialError, ValueError):
         if study.get_trials(deepcopy=False)[frozen.number].state.is_finished():
-            return False
+            return None
         raise
-    return True
 
 
 def replace(work: Work, frozen: FrozenTrial) -> FrozenTrial:
     """Fail a unit that cannot be gone on with, and return a new one with the same parameters."""
     attributes = dict(frozen.user_attrs)
     tell(work.study, frozen, {"role": STALE, "diverged": False}, state=TrialState.FAIL)
-    known = len(work.study.get_trials(deepcopy=False))
     work.study.add_trial(
         create_trial(
             state=TrialState.RUNNING,
@@ -187,7 +191,8 @@ def replace(work: Work, frozen: FrozenTrial) -> FrozenTrial:
             user_attrs={**attributes, "rescuer": work.worker},
         )
     )
-    return _mine(work, known, attributes["worker"], attributes["batch"], attributes["place"])
+    trials = work.study.get_trials(deepcopy=False)
+    return _mine(trials, attributes["worker"], attributes["batch"], attributes["place"])
 
 
 def _is_lost(work: Work, unit: FrozenTrial) -> bool:
@@ -195,9 +200,9 @@ def _is_lost(work: Work, unit: FrozenTrial) -> bool:
     return holder == work.worker or not is_alive(work.study, holder)
 
 
-def _fail_stale(work: Work) -> None:
-    for trial in work.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        stale = trial.user_attrs.get("role") == STALE
+def _fail_stale(work: Work, trials: Sequence[FrozenTrial]) -> None:
+    for trial in trials:
+        stale = trial.user_attrs.get("role") == STALE and not trial.state.is_finished()
         if stale and trial.user_attrs.get("kind") == work.kind and _is_lost(work, trial):
             tell(work.study, trial, {}, state=TrialState.FAIL)
 
@@ -214,8 +219,9 @@ def _take_up(
             open_trial(work.study, unit).set_user_attr("rescuer", work.worker)
     if not work.alone:
         time.sleep(SETTLE)  # the last of several who claim it at once has it
-    whole = [unit for unit in work.units() if batch(unit) == (creator, label)]
-    ranks = {unit.number: rank for rank, unit in enumerate(work.counted())}
+    trials = work.study.get_trials(deepcopy=False)
+    whole = [unit for unit in work.units(trials) if batch(unit) == (creator, label)]
+    ranks = {unit.number: rank for rank, unit in enumerate(work.counted(trials))}
     drawn = [
         draw(unit, ranks.get(unit.number, work.total))
         for unit in whole
@@ -232,13 +238,13 @@ def _make(
     work: Work,
     label: int,
     creator: str,
-    places: Any,
+    places: Iterable[int],
     draw: Callable[[FrozenTrial, int], Drawn],
 ) -> list[Drawn]:
     drawn: list[Drawn] = []
+    made = len(work.counted())
     for place in places:
-        known = len(work.study.get_trials(deepcopy=False))
-        if len(work.counted()) >= work.total:
+        if made >= work.total:
             break
         attributes = {**work.attributes, "worker": creator, "batch": label, "place": place}
         if work.kind is not None:
@@ -246,18 +252,19 @@ def _make(
         if creator != work.worker:
             attributes["rescuer"] = work.worker
         work.study.add_trial(create_trial(state=TrialState.RUNNING, user_attrs=attributes))
-        made = _mine(work, known, creator, label, place)
-        rank = [unit.number for unit in work.counted()].index(made.number)
+        trials = work.study.get_trials(deepcopy=False)
+        mine, counted = _mine(trials, creator, label, place), work.counted(trials)
+        made, rank = len(counted), [unit.number for unit in counted].index(mine.number)
         if rank >= work.total:  # another worker made the last one at the same moment
-            tell(work.study, made, {"role": STALE, "diverged": False}, state=TrialState.FAIL)
+            tell(work.study, mine, {"role": STALE, "diverged": False}, state=TrialState.FAIL)
             break
-        drawn.append(draw(made, rank))
+        drawn.append(draw(mine, rank))
     return drawn
 
 
-def _mine(work: Work, known: int, creator: str, label: int, place: int) -> FrozenTrial:
+def _mine(trials: Sequence[FrozenTrial], creator: str, label: int, place: int) -> FrozenTrial:
     wanted = (creator, label, place)
-    for trial in work.study.get_trials(deepcopy=False)[known:]:
+    for trial in reversed(trials):
         found = tuple(trial.user_attrs.get(name) for name in ("worker", "batch", "place"))
         if found == wanted and not trial.state.is_finished():
             return trial

@@ -88,6 +88,13 @@ def one_process_only(storage: BaseStorage) -> str:
     )
 
 
+def close_storage(storage: BaseStorage) -> None:
+    """Close the connections that a storage keeps open; it opens new ones when it is used again."""
+    if isinstance(storage, RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
+
+
 def hide_password(address: str) -> str:
     """Return an address with its password as `***`, in user part and query.
 

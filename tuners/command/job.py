@@ -98,9 +98,9 @@ def prepare(options: JobOptions, command: str, screen: Screen) -> Job:
     tasks = load_tasks(options)
     if options.storage is not None and not options.dry_run:
         with users_input():
-            from tuners.study_storage import open_storage
+            from tuners.study_storage import close_storage, open_storage
 
-            open_storage(options.storage)
+            close_storage(open_storage(options.storage))
     names = options.optimizers
     if options.task is not None:
         names = (_check_own(options, tasks[None], screen),)
@@ -360,16 +360,18 @@ def _trial_lines(options: JobOptions, study: optuna.Study, screen: Screen) -> An
     from tuners.report.trial_rows import best_row, trial_rows
 
     direction = study.direction.name.lower()
+    best = best_row(trial_rows(study.get_trials(deepcopy=False), None), direction)
 
     def show(study: optuna.Study, trial: FrozenTrial) -> None:
-        until = [each for each in study.get_trials(deepcopy=False) if each.number <= trial.number]
-        best = best_row(trial_rows(until, None), direction) or {"value": None, "number": None}
+        nonlocal best
+        row = trial_rows([trial], parameter(trial.params.get("optimizer")))[0]
+        best = best_row([each for each in (best, row) if each is not None], direction)
         label = trial.params.get("optimizer")
         line = trial_line(
-            trial_rows([trial], parameter(label))[0],
+            row,
             total=options.trials,
-            best=best["value"],
-            best_number=best["number"],
+            best=best["value"] if best else None,
+            best_number=best["number"] if best else None,
         )
         screen.note(line if label is None else f"{line}  {label}")
 

@@ -52,6 +52,8 @@ def carry_out(
         UserError: What the user can cure; nothing was written over.
     """
     cores = available_cores()
+    from tuners.study_storage import close_storage
+
     with screen.ours_alone(), own_share(options.workers):
         job = jobs.prepare(options, command, screen)
         if options.dry_run:
@@ -66,6 +68,9 @@ def carry_out(
                     error.add_note("" if kept is None else f"the traceback is in {kept}; ")
                     error.add_note("the same command goes on where it stopped.")
                 raise
+            finally:
+                if "storage" in vars(job):
+                    close_storage(job.storage)
 
 
 def _do(job: jobs.Job, screen: Screen, arguments: Sequence[str], cores: Sequence[int]) -> int:

@@ -1,0 +1,264 @@
+"""What a job loses when it is killed: nothing, if its study ends equal to an uninterrupted one's.
+
+    python -m benchmarks.resume --points 30
+    python -m benchmarks.resume --points 10 --storage journal
+
+Each point runs `run_search.py` on a small real task, kills it with SIGKILL at a random moment of
+its time, runs the same command again until it ends, and compares the study with that of a run that
+nobody disturbed: numbers, states, rates, scores and curves of all trials, bounds, and the gains of
+all pairs. Counted are also the trials and pairs that were told before the kill and trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+
+ROOT = Path(__file__).resolve().parent.parent
+TASK = """
+import numpy as np
+from search_spaces import TuningTask
+
+
+def build():
+    import keras
+
+    layers = [keras.Input((3,)), keras.layers.Dense(4, "relu"), keras.layers.Dense(1, "sigmoid")]
+    model = keras.Sequential(layers)
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def task():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 3)).astype("float32")
+    y = (x.sum(axis=1) + random.normal(size=400) > 0).astype("float32")
+    parts = [(x[rows], y[rows]) for rows in (slice(240), slice(240, 320), slice(320, 400))]
+    return TuningTask("tiny", build, *parts, batch_size=10)
+"""
+SIZES = ("--epochs", "6", "--range-seeds", "2", "--trials", "24", "--pairs", "20")
+WHO = ("worker", "rescuer", "seconds")  # attributes that differ from run to run
+
+
+def command(folder: Path, *options: str) -> list[str]:
+    """Return the command of a job on the small task, whose file it writes beside the folder.
+
+    Args:
+        folder: The run's folder.
+        *options: Further options, after the job's sizes.
+    """
+    path = folder.parent / "tiny.py"
+    if not path.exists():
+        path.write_text(TASK, encoding="utf-8")
+    script, task = str(ROOT / "run_search.py"), f"{path}:task"
+    own = ["--task", task, "--out", str(folder), "--quiet"]
+    return [sys.executable, script, *own, *SIZES, *options]
+
+
+def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
+    """Start a job in a process group of its own."""
+    return subprocess.Popen(
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a job and what it started, without a chance to tidy up."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def finish(arguments: Sequence[str]) -> float:
+    """Run a job to its end; return the seconds it took.
+
+    Raises:
+        RuntimeError: It ended otherwise than well; the message holds what it printed.
+    """
+    started = time.perf_counter()
+    process = start(arguments)
+    _, errors = process.communicate()
+    if process.returncode != 0:
+        raise RuntimeError(f"exit code {process.returncode}: {errors[-2000:]}")
+    return time.perf_counter() - started
+
+
+def load_studies(address: str) -> tuple[optuna.Study | None, optuna.Study | None]:
+    """Return the study of the small task and that of its pairs; None where there is none yet.
+
+    Both are copies in memory, so that no connection stays open.
+    """
+    from tuners.study_storage import close_storage, open_storage
+
+    storage, memory = open_storage(address), optuna.storages.InMemoryStorage()
+    found: list[optuna.Study | None] = []
+    for name in ("tiny", "tiny pairs"):
+        there = name in optuna.get_all_study_names(storage)
+        if there:
+            optuna.copy_study(
+                from_study_name=name, from_storage=storage, to_storage=memory, to_study_name=name
+            )
+        found.append(optuna.load_study(study_name=name, storage=memory) if there else None)
+    close_storage(storage)
+    return found[0], found[1]
+
+
+def shown(study: optuna.Study | None) -> list[tuple[Any, ...]]:
+    """Return everything about a study's trials but times and who ran them."""
+    return [
+        (
+            trial.number,
+            trial.state.name,
+            trial.value,
+            trial.params,
+            {name: _timeless(value) for name, value in trial.user_attrs.items() if name not in WHO},
+        )
+        for trial in ([] if study is None else study.trials)
+    ]
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: each for name, each in value.items() if name != "seconds"}
+    return value
+
+
+def results(address: str) -> dict[str, Any]:
+    """Return all of a finished job that a kill must not change."""
+    study, pairs = load_studies(address)
+    assert study is not None
+    comparison = study.user_attrs["comparison"]
+    return {
+        "bounds": study.user_attrs["bounds"],
+        "trials": shown(study),
+        "pairs": shown(pairs),
+        "gains": comparison["differences"],
+        "verdict": comparison["verdict"],
+    }
+
+
+def told(address: str) -> dict[tuple[str, int], Any]:
+    """Return when each finished trial of both studies was told, by study and number."""
+    return {
+        (study.study_name, trial.number): trial.datetime_complete
+        for study in load_studies(address)
+        if study is not None
+        for trial in study.trials
+        if trial.state.is_finished()
+    }
+
+
+@dataclass(frozen=True)
+class Point:
+    """What became of one kill: when, how much was told, and how it ended."""
+
+    seconds: float
+    told: int
+    equal: bool
+    again: int
+    error: str = ""
+
+
+def try_point(folder: Path, storage: str, seconds: float, expected: dict[str, Any]) -> Point:
+    """Kill a job after some seconds, finish it, and compare it with an uninterrupted one.
+
+    Args:
+        folder: The run's folder, empty.
+        storage: "sqlite" or "journal".
+        seconds: When it is killed.
+        expected: `results` of the uninterrupted run.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    address = address_in(folder, storage)
+    arguments = command(folder, *options_of(folder, storage))
+    process = start(arguments)
+    try:
+        process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        kill(process)
+    there = Path(address.partition("///")[2]).exists()
+    before = told(address) if there else {}
+    try:
+        finish(arguments)
+    except RuntimeError as error:
+        return Point(seconds, len(before), equal=False, again=0, error=str(error))
+    after = told(address)
+    again = sum(after.get(key) != when for key, when in before.items())
+    return Point(seconds, len(before), results(address) == expected, again)
+
+
+def address_in(folder: Path, storage: str) -> str:
+    """Return the address of a run's storage: its own SQLite file, or a journal beside it."""
+    if storage == "journal":
+        return f"journal:///{folder}.journal"
+    return f"sqlite:///{folder}/study.db"
+
+
+def options_of(folder: Path, storage: str) -> list[str]:
+    """Return the options that choose a storage; SQLite is the job's own default."""
+    return [] if storage == "sqlite" else ["--storage", address_in(folder, storage)]
+
+
+def main() -> None:
+    """Read the options, kill, count, print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.resume",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--points", type=int, default=30, help="random moments to kill at")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--storage", choices=("sqlite", "journal"), default="sqlite")
+    parser.add_argument("--jobs", type=int, default=1, help="points tried at once")
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with tempfile.TemporaryDirectory() as place:
+        whole = Path(place) / "whole" / "run"
+        whole.parent.mkdir()
+        arguments = command(whole, *options_of(whole, options.storage))
+        duration = finish(arguments)
+        expected = results(address_in(whole, options.storage))
+        print(f"uninterrupted: {duration:.0f} s, {len(expected['trials'])} trials", flush=True)
+        moments = np.random.default_rng(options.seed).uniform(0.5, duration, options.points)
+
+        def one(number: int) -> Point:
+            folder = Path(place) / str(number) / "run"
+            point = try_point(folder, options.storage, moments[number], expected)
+            print(
+                f"{number + 1:3}  killed at {point.seconds:5.1f} s with {point.told:2} told  "
+                f"{'equal' if point.equal else 'DIFFERENT'}  {point.again} told again  "
+                f"{point.error}",
+                flush=True,
+            )
+            return point
+
+        with ThreadPoolExecutor(options.jobs) as pool:
+            points = list(pool.map(one, range(options.points)))
+    equal = sum(point.equal for point in points)
+    print(
+        f"{equal} of {len(points)} kills resumed to an equal study; "
+        f"{sum(point.again for point in points)} of {sum(point.told for point in points)} "
+        "told trials and pairs were trained again"
+    )
+    sys.exit(0 if equal == len(points) else 1)
+
+
+if __name__ == "__main__":
+    main()

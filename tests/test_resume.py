@@ -1,0 +1,191 @@
+"""Killed, cut off and shared: a job always ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import run_search
+from benchmarks.resume import command, finish, kill, load_studies, results, start, told
+from tests.postgres import running_server
+
+pytestmark = pytest.mark.slow
+
+# kills the process at one call of a function, where nothing of it is done yet
+DRIVER = """
+import importlib, os, signal, sys
+
+place, name, count, script, *arguments = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(script))
+module = importlib.import_module(place)
+function, left = getattr(module, name), [int(count)]
+
+def counted(*values, **named):
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return function(*values, **named)
+
+setattr(module, name, counted)
+import run_search
+
+sys.exit(run_search.main(arguments))
+"""
+
+AT_WORK = """
+import sys, time, optuna
+from tuners.study_storage import open_storage
+from tuners.worker_signs import at_work
+
+study = optuna.load_study(study_name="tiny", storage=open_storage(sys.argv[1]))
+with at_work(study):
+    print("at work", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("place")
+
+
+@pytest.fixture(scope="module")
+def expected(place: Path) -> dict[str, Any]:
+    """The results of a job that nothing disturbed."""
+    assert run_search.main(command(place / "whole")[2:]) == 0
+    return results(f"sqlite:///{place}/whole/study.db")
+
+
+def test_three_kills_resume_to_an_equal_study(place: Path, expected: dict[str, Any]) -> None:
+    arguments, address = command(place / "cut"), f"sqlite:///{place}/cut/study.db"
+    for module, name, count, done in (
+        ("tuners.study_record", "record", 2, 0),  # the curve is recorded, the bounds are not
+        ("tuners.shared_work", "tell", 12, 11),  # three trials of the second batch are told
+        ("tuners.shared_pairs", "_tell", 6, 24 + 5),  # five pairs of the first batch are told
+    ):
+        driver = [sys.executable, "-c", DRIVER, module, name, str(count), *arguments[1:]]
+        process = start(driver)
+        _, errors = process.communicate()
+        assert process.returncode == -9, errors
+        before = told(address)
+        assert len(before) == done
+    finish(arguments)
+    assert results(address) == expected
+    after = told(address)
+    assert all(after[key] == when for key, when in before.items())  # none was done again
+
+
+def test_a_second_process_on_sqlite_is_refused(
+    place: Path, expected: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    del expected  # its study is there
+    storage = f"sqlite:///{place}/whole/study.db"
+    process = start([sys.executable, "-c", AT_WORK, storage])
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "at work\n"
+        assert run_search.main(command(place / "second", "--storage", storage)[2:]) == 2
+        error = capsys.readouterr().err
+        assert "error: `storage` SQLite is for one process" in error
+        assert f"but process {process.pid} on " in error
+    finally:
+        kill(process)
+    assert run_search.main(command(place / "second", "--storage", storage)[2:]) == 0
+
+
+@pytest.mark.postgres
+def test_two_workers_on_postgresql_one_killed(place: Path) -> None:
+    with running_server() as server:
+        shared = ("--storage", server.address)
+        first = start(command(place / "first", *shared))
+        second = start(command(place / "second-machine", *shared))
+        deadline = time.monotonic() + 240
+        while len(_workers(server.address)) < 2:  # until both hold trials
+            assert time.monotonic() < deadline
+            assert (first.poll(), second.poll()) == (None, None)
+            time.sleep(0.05)
+        kill(first)
+        output, errors = second.communicate()
+        assert second.returncode == 0, errors
+        assert "hush" not in output + errors
+        study, pairs = load_studies(server.address)
+        assert study is not None
+        assert pairs is not None
+        counted = [trial for trial in study.trials if trial.user_attrs["role"] != "stale"]
+        assert len(counted) == 24
+        assert all(trial.state.is_finished() for trial in [*study.trials, *pairs.trials])
+        kept = [trial for trial in pairs.trials if trial.user_attrs.get("role") != "stale"]
+        seeds = [trial.user_attrs["pair"]["seed"] for trial in kept]
+        assert sorted(seeds) == list(range(1000, 1020))
+        assert study.user_attrs["comparison"]["pairs"] == 20
+        assert "hush" not in str(study.user_attrs)
+        report = (place / "second-machine" / "report.html").read_text()
+        assert "hush" not in report
+
+
+def _workers(address: str) -> set[str]:
+    study, _ = load_studies(address)
+    trials = [] if study is None else study.trials
+    return {trial.user_attrs.get("rescuer", trial.user_attrs["worker"]) for trial in trials}
+
+
+@pytest.mark.postgres
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_lost_connection_and_a_lost_server(
+    place: Path, expected: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running_server() as server:
+        arguments = command(place / "lost", "--storage", server.address)[2:]
+
+        def when(count: int, action: Any) -> threading.Thread:
+            def watch() -> None:
+                while len(told(server.address)) < count:
+                    time.sleep(0.1)
+                action()
+
+            thread = threading.Thread(target=watch)
+            thread.start()
+            return thread
+
+        thread = when(8, lambda: server.control("restart", "-m", "immediate"))
+        codes = [run_search.main(arguments)]
+        thread.join()
+        thread = when(24 + 8, server.drop_connections)
+        codes.append(run_search.main(arguments))
+        thread.join()
+        while codes[-1] == 1 and len(codes) < 4:
+            codes.append(run_search.main(arguments))
+        errors = capsys.readouterr().err
+        assert codes[-1] == 0, errors
+        assert set(codes) <= {0, 1}
+        assert ("the storage failed midway" in errors) == (1 in codes)
+        assert "Traceback" not in errors
+        assert "hush" not in errors
+        assert results(server.address) == expected
+
+
+def test_a_full_disk_and_a_journal(place: Path, expected: dict[str, Any]) -> None:
+    limited = """
+import resource, runpy, signal, sys
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    journal = place / "full.journal"
+    arguments = command(place / "full", "--storage", f"journal:///{journal}")
+    process = start([sys.executable, "-c", limited, *arguments[1:]])
+    _, errors = process.communicate()
+    assert process.returncode == 1, errors
+    assert "Traceback" not in errors
+    assert "the same command goes on where it stopped" in errors
+    assert journal.stat().st_size <= 30_000
+    assert not journal.read_bytes().endswith(b"\n")  # a line was cut off
+    finish(arguments)
+    assert results(f"journal:///{journal}") == expected
