@@ -150,7 +150,7 @@ def search(
     options = from_command(context.params)
     screen = Screen(quiet=options.quiet, json=options.json)
     command = command_line(sys.argv[0], context.obj)
-    raise typer.Exit(carry_out(options, command, screen, context.obj))
+    raise typer.Exit(carry_out(options, command, screen, [__file__, *context.obj]))
 
 
 @app.command()

@@ -103,7 +103,7 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("--optimizer adam,adam", ["`--optimizer` must name each optimizer once"]),
     ("--how sequentially", ["`--how`", "mean 'sequential'"]),
     ("--objective=", ["`--objective` must name a curve"]),
-    ("--workers 2", ["`--workers` must be 1 so far, but got 2"]),
+    ("--workers 2 --engine keras-tuner", ["`--workers` must be 1 with `--engine keras-tuner`"]),
     ("--workers 0", ["`--workers` must be 1 or more"]),
     ("--out=", ["`--out` must be a folder", "''"]),
     ("--out user.py", ["`--out` must be a folder", "'user.py' is a file"]),

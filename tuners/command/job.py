@@ -362,7 +362,7 @@ def _trial_lines(options: JobOptions, study: optuna.Study, screen: Screen) -> An
     direction = study.direction.name.lower()
     best = best_row(trial_rows(study.get_trials(deepcopy=False), None), direction)
 
-    def show(study: optuna.Study, trial: FrozenTrial) -> None:
+    def show(_: optuna.Study, trial: FrozenTrial) -> None:
         nonlocal best
         row = trial_rows([trial], parameter(trial.params.get("optimizer")))[0]
         best = best_row([each for each in (best, row) if each is not None], direction)

@@ -49,22 +49,19 @@ def own_share(workers: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def others(job: Job, arguments: Sequence[str], cores: Sequence[int]) -> Iterator[list[Path]]:
+def others(job: Job, again: Sequence[str], cores: Sequence[int]) -> Iterator[list[Path]]:
     """Run the further workers of a job beside the block.
 
     Args:
         job: The job, whose study is there.
-        arguments: What followed the command's name.
+        again: The script that was started, and what followed its name.
         cores: The cores that all workers share.
 
     Yields:
         The files that hold what the workers wrote, one each; those of workers that ended well
         are removed.
     """
-    import run_search
-
     workers, logs = job.options.workers, []
-    script = str(Path(run_search.__file__).resolve())
     own = ["--workers", "1", "--storage", job.address, "--study-name", job.study_name]
     own += ["--out", str(job.folder), "--quiet"]
     started: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
@@ -75,7 +72,7 @@ def others(job: Job, arguments: Sequence[str], cores: Sequence[int]) -> Iterator
             log = logs[-1].open("wb")
             _use(share_of(cores, number, workers))
             process = subprocess.Popen(
-                [sys.executable, script, *arguments, *own],
+                [sys.executable, *again, *own],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,

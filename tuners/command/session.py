@@ -37,16 +37,14 @@ def command_line(program: str, arguments: Sequence[str]) -> str:
     return " ".join([start, *(shlex.quote(hide_passwords(each)) for each in arguments)])
 
 
-def carry_out(
-    options: JobOptions, command: str, screen: Screen, arguments: Sequence[str] = ()
-) -> int:
+def carry_out(options: JobOptions, command: str, screen: Screen, again: Sequence[str] = ()) -> int:
     """Do the whole job, or print its plan; return the exit code.
 
     Args:
         options: The checked options.
         command: What `command_line` returned.
         screen: Where to print.
-        arguments: What followed the command's name, for further workers.
+        again: The script that was started, and what followed its name, for further workers.
 
     Raises:
         UserError: What the user can cure; nothing was written over.
@@ -61,7 +59,7 @@ def carry_out(
         run_folder.make_folder(job.folder)
         with run_folder.locked(job.folder) if job.locks else contextlib.nullcontext():
             try:
-                return _do(job, screen, arguments, cores)
+                return _do(job, screen, again, cores)
             except Exception as error:
                 if judge(error)[0] == FAULT:
                     kept = keep_traceback(error, job.folder)
@@ -73,11 +71,11 @@ def carry_out(
                     close_storage(job.storage)
 
 
-def _do(job: jobs.Job, screen: Screen, arguments: Sequence[str], cores: Sequence[int]) -> int:
+def _do(job: jobs.Job, screen: Screen, again: Sequence[str], cores: Sequence[int]) -> int:
     study = jobs.open_study(job)
     _print_start(job, screen)
     try:
-        with others(job, arguments, cores) as logs:
+        with others(job, again, cores) as logs:
             code = jobs.run(job, study, screen)
         report_losses(logs, screen)
     except KeyboardInterrupt:
