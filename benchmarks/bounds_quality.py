@@ -3,7 +3,8 @@
     python -m benchmarks.bounds_quality            measure, against the stored truth
     python -m benchmarks.bounds_quality --truth    train the truth anew first (minutes)
 
-Coverage: the bounds hold a rate within one standard error or 1 % of the best of the grid; an
+Coverage: the bounds hold a rate within one standard error or 1 % of the best of the grid, which
+may lie outside the declared range, where bounds cannot reach it; an
 undecided test, whose bounds are the declared range, counts as covered in the first figure and as
 a miss in the second. Width is in decades. Regret: the excess loss at the suggestion, as a share.
 Spread: standard deviation over repeats, in decades. Cost: gradient steps of the range test as a

@@ -20,8 +20,10 @@ BEYOND = 100.0  # how far past the declared range a ramp looks: two decades
 PER_DECADE = 4  # rates of a sweep to the decade
 SHARE = 1 / 15  # of the gradient steps of a search of 24 trainings that a range test may take
 TRIALS = 24
-MOST_SEEDS = 4  # of a sweep, whose rates share their seeds
+FEWEST_SEEDS, MOST_SEEDS = 4, 8  # of a sweep, whose rates share their seeds
 FEWEST_STEPS = 60
+SHORT_EPOCH = 50  # batches below which an epoch is so quick that a sweep may take `SHORT_STEPS`
+SHORT_STEPS = 20_000  # of all rates and seeds of a sweep
 EXTENSIONS = 2  # of a sweep at each end, by half a decade
 LENGTHENED = 3  # times that a ramp without descent is doubled
 
@@ -50,8 +52,9 @@ def range_test(
     starts to fall and where it turns. Since a ramp confounds the rate with the time already
     trained, a sweep follows: about eight constant rates across that zone, each trained for a short
     while from the same weights and scored by the lowest validation loss it reached, which is what
-    a search compares. The sweep has fewer seeds where its cost would pass a fifteenth of a search
-    of 24 trainings of `epochs`.
+    a search compares. The sweep has fewer seeds and steps where its cost would pass a fifteenth of
+    a search of 24 trainings of `epochs`; where an epoch has under 50 batches it trains
+    for whole epochs and has 4 to 8 seeds, which can cost as many steps as such a search, or more.
 
     Args:
         source: A `TuningTask`; a compiled `keras.Model`, whose seeds vary the order of the
@@ -64,7 +67,8 @@ def range_test(
         declared: The range `(low, high)` that would be searched without the test, with
             `low < high`. The ramp looks two decades further on both sides; bounds stay inside.
         mode: `"sweep"`; `"ramp"` stops after the ramp; `"per_epoch"` holds each rate for an epoch.
-        steps: Gradient steps of a ramp in `"ramp"` mode, and of each rate of a sweep, 2 or more.
+        steps: Gradient steps of a ramp in `"ramp"` mode, and of each rate of a sweep, 2 or more;
+            see `sweep_size` for what a sweep makes of them.
         seeds: Seeds of the ramp, 1 or more.
         seed: The first of them, 0 or more.
         batch_size: Rows to a step, 1 or more; a task brings its own.
@@ -112,7 +116,7 @@ def range_test(
         placement = place_sweep(ramp)
         if placement is None:
             return ramp
-        return _sweep(task, train, ramp, placement, steps, epochs, seed)
+        return _sweep(task, train, ramp, placement, steps, epochs, seed, how, progress)
 
 
 def _trainer(task: TuningTask, how: Any, progress: Any) -> Trainer:
@@ -171,13 +175,23 @@ def _sweep(
     steps: int,
     epochs: int,
     seed: int,
+    how: Any,
+    progress: Any,
 ) -> LossCurve:
     rates = 10 ** np.arange(placement.low, placement.high + 1e-9, 1 / PER_DECADE)
     batches = _batches(task)
     spent = ramp.gradient_steps or 0
     length, repeats = sweep_size(len(rates), steps, batches, epochs, spent)
+    if is_dataset(task.train):
+        length = max(length, FEWEST_STEPS)  # how many batches it has may be unknown
     seeds = np.arange(seed, seed + repeats)
-    scores, done = _scores(train, rates, seeds, length)
+
+    def score(some: np.ndarray) -> tuple[np.ndarray, int]:
+        if batches < SHORT_EPOCH and not is_dataset(task.train):
+            return _epoch_scores(task, how, progress, some, seeds, length // batches)
+        return _scores(train, some, seeds, length)
+
+    scores, done = score(rates)
     spent += done
     horizon = epochs * batches / length
     for below in (True, False):
@@ -187,7 +201,7 @@ def _sweep(
                 break
             beyond = 10 ** (np.arange(1, 3) / PER_DECADE)
             further = rates[0] / beyond if below else rates[-1] * beyond
-            more, done = _scores(train, further, seeds, length)
+            more, done = score(further)
             rates, scores = np.append(rates, further), np.append(scores, more, axis=0)
             order = np.argsort(rates)
             rates, scores = rates[order], scores[order]
@@ -206,9 +220,10 @@ def _sweep(
 def sweep_size(rates: int, steps: int, batches: int, epochs: int, spent: int) -> tuple[int, int]:
     """Return the steps of each rate of a sweep, and its seeds.
 
-    Where an epoch has 50 batches or more, ramp and sweep together stay within `SHARE` of the
-    gradient steps of a search; shorter epochs are so quick that the sweep keeps its full size,
-    but it trains no longer than half of the budget.
+    Where an epoch has `SHORT_EPOCH` batches or more, ramp and sweep together stay within `SHARE`
+    of the gradient steps of a search. Shorter epochs, of small data, are quick, but their seeds
+    differ and overfitting decides which rate is best: there the sweep trains for whole epochs,
+    half as many steps again as wanted or the budget, with as many seeds as `SHORT_STEPS` allow.
 
     Args:
         rates: How many rates the sweep has.
@@ -219,10 +234,11 @@ def sweep_size(rates: int, steps: int, batches: int, epochs: int, spent: int) ->
 
     Example:
         >>> sweep_size(8, 200, 20, 30, 700), sweep_size(8, 200, 60, 30, 700)
-        ((200, 4), (121, 2))
+        ((300, 8), (121, 2))
     """
-    if batches < 50:
-        return min(steps, max(batches * epochs // 2, FEWEST_STEPS)), MOST_SEEDS
+    if batches < SHORT_EPOCH:
+        length = batches * max(min(round(1.5 * steps / batches), epochs), 1)
+        return length, int(np.clip(SHORT_STEPS // (rates * length), FEWEST_SEEDS, MOST_SEEDS))
     # one rate more, in case the sweep is extended
     each = max((SHARE * TRIALS * epochs * batches - spent) / (rates + 1), 2 * FEWEST_STEPS)
     length = int(min(max(steps, batches), each / 2))
@@ -232,6 +248,7 @@ def sweep_size(rates: int, steps: int, batches: int, epochs: int, spent: int) ->
 def _scores(
     train: Trainer, rates: np.ndarray, seeds: np.ndarray, length: int
 ) -> tuple[np.ndarray, int]:
+    # lowest validation loss of each rate and seed in so many steps, and the steps done
     lane_rates = np.repeat(rates, len(seeds))
     record = train(
         np.tile(lane_rates[None], (length, 1)),
@@ -241,6 +258,31 @@ def _scores(
     values = np.where(np.isfinite(record.val_loss), record.val_loss, np.inf).min(axis=0)
     values = np.where(np.isfinite(values), values, np.nan)
     return values.reshape(len(rates), len(seeds)), int(np.isfinite(record.loss).sum())
+
+
+def _epoch_scores(
+    task: TuningTask, how: Any, progress: Any, rates: np.ndarray, seeds: np.ndarray, epochs: int
+) -> tuple[np.ndarray, int]:
+    # the same in whole epochs, with their short last batch and scored at their ends, as the
+    # trainings to come are: on small data that moves the best rate
+    from tuners.training import train
+
+    batches = _batches(task)
+
+    def on_epoch(done: int, in_all: int) -> None:
+        if progress is not None:
+            progress(done * batches, in_all * batches)
+
+    record = train(
+        task,
+        np.repeat(rates, len(seeds)),
+        np.tile(seeds, len(rates)),
+        epochs=epochs,
+        how=how,
+        on_epoch=on_epoch,
+    )
+    done = int(np.isfinite(record.loss).sum()) * batches
+    return record.best("val_loss").reshape(len(rates), len(seeds)), done
 
 
 def _batches(task: TuningTask) -> int:

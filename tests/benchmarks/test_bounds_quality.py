@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks import bounds_truth
 from benchmarks.bounds_quality import line, show, summary
-from benchmarks.bounds_tasks import TASKS
-from benchmarks.bounds_truth import GRID, Truth, load_truth
+from benchmarks.bounds_tasks import BLIND, TASKS
+from benchmarks.bounds_truth import GRID, MORE_SEEDS, Truth, load_truth, near_best, store_truth
 
 X = np.log10(GRID)
 
@@ -63,6 +64,33 @@ def test_coverage_wants_a_rate_as_good_as_the_best_inside() -> None:
     assert not known.covered(3e-2, 1e-1)
 
 
+def test_rates_near_the_best_are_known_better_by_more_seeds() -> None:
+    rough = truth()
+    near = near_best(rough)
+    np.testing.assert_allclose(GRID[near], 10 ** np.array([-2.5, -2.25, -2.0, -1.75, -1.5]))
+    more = np.full((len(GRID), 9), np.nan)
+    more[near] = rough.losses[near].mean(axis=1, keepdims=True)
+    more[rough.best] += 0.2  # so that the neighbours are better
+    known = Truth(GRID, rough.losses, 20, 50, more)
+    assert known.mean[rough.best] == pytest.approx((3 * 1.0 + 9 * 1.2) / 12)
+    assert GRID[known.best] in (GRID[rough.best - 1], GRID[rough.best + 1])
+    far = GRID < 1e-4
+    np.testing.assert_array_equal(known.mean[far], rough.mean[far])
+
+
+def test_a_truth_is_stored_and_loaded_as_it_is(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(bounds_truth, "PATH", tmp_path / "truth.json")
+    more = np.full((len(GRID), len(MORE_SEEDS)), np.nan)
+    more[3:6] = 0.5
+    more[4, 2] = np.inf
+    known = Truth(GRID, truth().losses, TASKS[0].epochs, 50, more)
+    store_truth(TASKS[0], known)
+    loaded = load_truth(TASKS[0].name)
+    np.testing.assert_allclose(loaded.losses, known.losses, rtol=1e-4)
+    np.testing.assert_array_equal(loaded.more, more)
+    assert loaded.epochs == known.epochs
+
+
 def test_an_undecided_run_is_covered_in_one_figure_and_missed_in_the_other() -> None:
     rows = [run(3e-3, 1e-2, 3e-2), run(1e-5, 3e-3, 1.0, status="no_descent")]
     found = summary(rows, {TASKS[0].name: truth()})
@@ -77,8 +105,11 @@ def test_an_undecided_run_is_covered_in_one_figure_and_missed_in_the_other() -> 
 def test_every_task_has_a_stored_truth_and_a_third_is_held_out() -> None:
     assert len(TASKS) >= 12
     assert sum(task.held_out for task in TASKS) >= len(TASKS) // 3
+    assert set(BLIND) <= {task.name for task in TASKS if task.held_out}
     for task in TASKS:
         stored = load_truth(task.name)
+        assert stored.more is not None
+        assert not np.isnan(stored.more[stored.best]).any()
         assert stored.epochs == task.epochs
         assert stored.batches == task.batches
         assert np.isfinite(stored.mean[stored.best])

@@ -52,7 +52,7 @@ def test_a_task_gives_a_sweep_with_its_ramp_and_bounds_inside_the_declared_range
     bounds = curve.bounds()
     assert bounds.status == "ok"
     assert 1e-4 <= bounds.low < 0.1 < bounds.high <= 0.5
-    assert 0 < curve.gradient_steps < 60 * 2 + 60 * 4 * 20
+    assert 0 < curve.gradient_steps < 60 * 2 + 40 * 8 * 20
     assert told[-1][0] == told[-1][1]
 
 
@@ -238,7 +238,25 @@ def test_the_size_of_a_sweep_keeps_within_its_share() -> None:
     for batches in (50, 60, 100, 129, 400, 2000):
         for epochs in (20, 30, 100):
             length, repeats = sweep_size(9, 200, batches, epochs, 700)
-            assert 1 <= repeats <= 4
+            assert 1 <= repeats <= 8
             assert 700 + 9 * length * repeats <= 0.1 * 24 * epochs * batches
-    assert sweep_size(9, 200, 4, 30, 700) == (60, 4)
-    assert sweep_size(9, 200, 30, 30, 700) == (200, 4)
+
+
+def test_a_sweep_of_short_epochs_has_whole_epochs_within_the_budget_and_many_seeds() -> None:
+    assert sweep_size(9, 200, 4, 30, 700) == (120, 8)  # the whole budget
+    assert sweep_size(9, 200, 30, 30, 700) == (300, 7)  # 10 epochs; 7 * 9 * 300 is under 20 000
+    assert sweep_size(9, 200, 7, 100, 700) == (301, 7)  # 43 epochs
+    assert sweep_size(9, 200, 40, 1, 700) == (40, 8)
+    assert sweep_size(9, 2000, 40, 1000, 700)[1] == 4
+
+
+@pytest.mark.slow
+def test_a_sweep_of_short_epochs_is_scored_as_a_training_is(task) -> None:
+    from tuners.training import train
+
+    curve = range_test(task, **QUICK)  # 8 batches an epoch: 5 epochs are the budget
+    assert curve.horizon == 1.0
+    assert curve.seeds == 8
+    rate = curve.learning_rates[3]
+    trained = train(task, np.full(8, rate), np.arange(8), epochs=5)
+    np.testing.assert_allclose(curve.table[3], trained.best(), rtol=1e-4)
