@@ -133,7 +133,9 @@ def search(
     trials differ in the rate alone; its score is the objective at its best epoch, the mean over
     its seeds. A trial that diverges is stored as failed, with its curves. With a storage the
     same call goes on where an earlier one stopped, and `trials` may grow; with one process
-    the study is the same as without the stop.
+    the study is the same as without the stop. With a journal file or PostgreSQL several
+    processes may make the same call: they share the trials, and what one leaves when it dies
+    is taken up by the others (see `tuners.shared_work`).
 
     Several tasks by name (one optimizer each) are searched in one study: a trial picks
     "optimizer" and then the rate `learning_rate_<name>` inside that one's own bounds.
@@ -147,7 +149,9 @@ def search(
         trials: Trials of the study in all, the suggestion among them, 1 or more.
         epochs: Epochs of a trial, 1 or more.
         seeds_per_trial: Lanes of a trial, with seeds `seed`, `seed + 1`, ...; 1 or more.
-        storage: None (memory), an address such as "sqlite:///study.db", or Optuna's storage.
+        storage: None (memory), an address such as "sqlite:///study.db" (one process),
+            "journal:///study.journal" (several on one machine), a PostgreSQL one (several
+            machines), or Optuna's storage.
         study_name: Name in the storage; None is the task's name.
         seed: Decides the trials, their weights and the order of their batches, 0 or more.
         pruner: None never prunes, since pruners drop slow starters, which biases best-epoch
@@ -164,7 +168,8 @@ def search(
         The study: trials with their curves, bounds, curve and facts (see `study_record`).
 
     Raises:
-        ValueError: An argument breaks its rule; the storage cannot be opened; or the storage
+        ValueError: An argument breaks its rule; the storage cannot be opened; another process is
+            at work on a study that one alone can work on; or the storage
             holds a study of that name made with other settings, which are listed.
 
     Example:

@@ -9,8 +9,10 @@ What a study carries, as user attributes that any storage keeps (plain numbers, 
 | `comparison` | `Comparison.to_dict()`                                                           |
 | `facts`      | what was run: task, data, model, versions, machine, settings, cost (flat dict)   |
 
-A trial carries `role` ("search", "suggestion", "baseline"), `seed`, `diverged`, `epochs`,
-`best_epoch` (0-based), `seconds`, `how`, and `curves` (name -> values by epoch).
+A trial carries `role` ("search", "suggestion", "baseline", "stale"), `seed`, `diverged`, `epochs`,
+`best_epoch` (0-based), `seconds`, `how`, and `curves` (name -> values by epoch); with the Optuna
+engine also `worker`, who made it, `rescuer`, who took it up after that one's death, `batch` and
+`place` (see `tuners.shared_work`). Workers sign with an attribute `worker <name>` on the study.
 """
 
 from __future__ import annotations
