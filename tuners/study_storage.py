@@ -20,7 +20,7 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
     Args:
         storage: None keeps the study in memory. Else a database address as Optuna takes it, for
             example `sqlite:///study.db` or `postgresql+psycopg://user:password@host/name`;
-            `journal:///study.log` for Optuna's journal file; or a storage of Optuna's.
+            `journal:///study.journal` for Optuna's journal file; or a storage of Optuna's.
 
     Raises:
         ValueError: It cannot be opened; the message hides the password.
@@ -84,7 +84,7 @@ def one_process_only(storage: BaseStorage) -> str:
         return ""
     return (
         "`storage` SQLite is for one process (for several on one machine take "
-        "journal:///study.log, for several machines PostgreSQL)"
+        "journal:///study.journal, for several machines PostgreSQL)"
     )
 
 
