@@ -276,7 +276,9 @@ def _open_study(
             f"`study_name` {name!r} names a study whose trials `search` did not make; "
             "choose another name, or use `narrow(study, bounds)` with your own objective."
         )
-    differing = [] if known is None else _differences(known, settings)
+    differing = [] if known is None else ["they cannot be read"]
+    if isinstance(known, Mapping):
+        differing = _differences(known, settings)
     if differing:
         raise ValueError(
             f"`study_name` {name!r}{where} was made with other settings: {'; '.join(differing)}. "

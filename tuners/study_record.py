@@ -17,8 +17,9 @@ engine also `worker`, who made it, `rescuer`, who took it up after that one's de
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,34 +92,76 @@ def record_facts(study: optuna.Study, **facts: Any) -> None:
 
 
 def recorded_bounds(study: optuna.Study) -> dict[str, LearningRateBounds]:
-    """Return the bounds on a study by parameter name, {} where there are none."""
-    stored = study.user_attrs.get("bounds", {})
-    return {name: LearningRateBounds.from_dict(entry) for name, entry in stored.items()}
+    """Return the bounds on a study by parameter name, {} where there are none.
+
+    Raises:
+        ValueError: What the study carries as `bounds` is something else.
+    """
+    stored = _stored(study, "bounds")
+    with _readable(study, "bounds"):
+        return {name: LearningRateBounds.from_dict(entry) for name, entry in stored.items()}
 
 
 def recorded_curves(study: optuna.Study) -> dict[str, LossCurve]:
-    """Return the curves on a study by parameter name, {} where there are none."""
+    """Return the curves on a study by parameter name, {} where there are none.
+
+    Raises:
+        ValueError: What the study carries as `curve` is something else.
+    """
     from tuners.loss_curve import LossCurve
 
-    stored = study.user_attrs.get("curve", {})
-    return {name: LossCurve.from_dict(entry) for name, entry in stored.items()}
+    stored = _stored(study, "curve")
+    with _readable(study, "curve"):
+        return {name: LossCurve.from_dict(entry) for name, entry in stored.items()}
 
 
 def recorded_comparison(study: optuna.Study) -> Comparison | None:
-    """Return the comparison on a study, None where there is none."""
+    """Return the comparison on a study, None where there is none.
+
+    Raises:
+        ValueError: What the study carries as `comparison` is something else.
+    """
     from tuners.comparison import Comparison
 
     stored = study.user_attrs.get("comparison")
-    return None if stored is None else Comparison.from_dict(stored)
+    with _readable(study, "comparison"):
+        return None if stored is None else Comparison.from_dict(stored)
 
 
 def recorded_facts(study: optuna.Study) -> dict[str, Any]:
-    """Return the facts on a study, {} where there are none."""
-    return dict(study.user_attrs.get("facts", {}))
+    """Return the facts on a study, {} where there are none.
+
+    Raises:
+        ValueError: What the study carries as `facts` is something else.
+    """
+    return dict(_stored(study, "facts"))
+
+
+def _stored(study: optuna.Study, key: str) -> Mapping[str, Any]:
+    found = study.user_attrs.get(key, {})
+    with _readable(study, key):
+        if not isinstance(found, Mapping):
+            raise TypeError(f"{type(found).__name__} in place of a mapping")
+    return found
+
+
+@contextlib.contextmanager
+def _readable(study: optuna.Study, key: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    else:
+        return
+    raise ValueError(
+        f"the study {study.study_name!r} must carry `{key}` as this version writes it, but it "
+        f"cannot be read ({problem[:200]}); it was made by another version, or changed: use "
+        "another study."
+    )
 
 
 def _merge(study: optuna.Study, key: str, entries: Mapping[str, Any]) -> None:
-    known = study.user_attrs.get(key, {})
+    known = _stored(study, key)
     merged = {**known, **entries}
     if merged != known:  # several processes may write the same, and a journal keeps every write
         study.set_user_attr(key, merged)

@@ -48,8 +48,21 @@ def one_line(error: BaseException) -> str:
     """
     from tuners.report.wording import hide_passwords, shorten
 
-    text = " ".join(str(error).split()) or type(error).__name__
-    return hide_passwords(shorten(text, 1000))
+    try:
+        text = " ".join(str(error).split()) or type(error).__name__
+    except Exception:  # a user's own class may fail at this too
+        text = type(error).__name__
+    return hide_passwords(printable(shorten(text, 1000)))
+
+
+def printable(text: str) -> str:
+    r"""Return a text that a terminal shows as it is: control characters are written out.
+
+    Example:
+        >>> print(printable("a\x1b[31mb"))
+        a\x1b[31mb
+    """
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def judge(error: Exception) -> tuple[int, str]:
@@ -122,7 +135,7 @@ def guarded(command: Callable[[], int | None]) -> int:
         return INTERRUPTED
     except Exception as error:
         if hasattr(error, "format_message"):  # an option that the parser refused
-            code, message = USER, " ".join(error.format_message().split())
+            code, message = USER, printable(" ".join(error.format_message().split()))
         else:
             code, message = judge(error)
         notes = " ".join(getattr(error, "__notes__", []))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuners.command.errors import UserError, nearest, users_input
+from tuners.command.errors import UserError, nearest, one_line, users_input
 from tuners.command.run_folder import (
     DATABASE,
     JOURNAL,
@@ -64,9 +66,16 @@ def open_stored(address: str) -> BaseStorage:
     Raises:
         UserError: It cannot be opened.
     """
-    from tuners.study_storage import open_storage
+    from tuners.storage_files import JOURNAL as JOURNALS
+    from tuners.storage_files import SQLITE, check_storage_file
+    from tuners.study_storage import hide_password, open_storage
 
     with users_input():
+        if not check_storage_file(address) and address.startswith((SQLITE, JOURNALS)):
+            raise UserError(
+                f"`--storage` must hold a study, but {hide_password(address)} is empty or no file; "
+                "check the path."
+            )
         return open_storage(address)
 
 
@@ -84,9 +93,10 @@ def load_study(address: str, name: str | None) -> optuna.Study:
 
     from tuners.study_storage import hide_password
 
-    storage = open_stored(address)
-    names = study_names(storage)
     where = hide_password(address)
+    storage = open_stored(address)
+    with _readable(where):
+        names = study_names(storage)
     if not names:
         raise UserError(f"{where} must hold a study, but holds none; run the job first.")
     if name is None:
@@ -96,7 +106,27 @@ def load_study(address: str, name: str | None) -> optuna.Study:
         name = names[0]
     if name not in names:
         raise UserError(f"{where} has no study {name!r}{nearest(name, names)}")
-    return optuna.load_study(study_name=name, storage=storage)
+    with _readable(where):
+        study = optuna.load_study(study_name=name, storage=storage)
+        # all of it is read here, where a broken storage is known for what it is
+        study.user_attrs, study.get_trials(deepcopy=False)
+    return study
+
+
+@contextlib.contextmanager
+def _readable(where: str) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # drivers and Optuna raise what they like at what they cannot read
+        problem = f"{type(error).__name__}: {one_line(error)[:200]}"
+    else:
+        return
+    raise UserError(
+        f"`--storage` {where} cannot be read ({problem}); it is broken, or of another version of "
+        "Optuna's."
+    )
 
 
 def report_again(study: optuna.Study, out: str) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tuners.command.errors import UserError, nearest, one_line, users_input
+from tuners.command.errors import UserError, nearest, one_line, printable, users_input
 from tuners.command.options import JobOptions
 
 if TYPE_CHECKING:
@@ -98,11 +98,11 @@ def load_task(spec: str) -> TuningTask:
         sys.path.insert(0, here)
     try:
         module = _import_file(place) if place.endswith(".py") else importlib.import_module(place)
-    except UserError:
+        function = getattr(module, name, None)  # which may be the user's code too
+    except (UserError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise UserError(f"`--task` {spec!r} {_failed('on import', error)}") from None
-    function = getattr(module, name, None)
     if not callable(function):
         known = [each for each, value in vars(module).items() if callable(value)]
         raise UserError(
@@ -111,7 +111,9 @@ def load_task(spec: str) -> TuningTask:
         )
     try:
         task = function()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise UserError(f"`--task` {spec!r} {_failed('when called', error)}") from None
     if not isinstance(task, TuningTask):
         raise UserError(
@@ -138,9 +140,9 @@ def check_task(task: TuningTask, objective: str, seed: int) -> None:
     with users_input(f"task {task.name!r}"):
         try:
             model = built_model(task, seed)
-        except UserError:
+        except (UserError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if isinstance(error, ValueError) and str(error).startswith("`build_model`"):
                 raise
             raise UserError(
@@ -203,7 +205,7 @@ def _import_file(place: str) -> ModuleType:
 def _failed(when: str, error: BaseException) -> str:
     """Return what the user's code did, with the line of it."""
     if isinstance(error, SystemExit):
-        did = f"ended the program {when} (exit code {error.code})"
+        did = f"ended the program {when} (exit code {printable(str(error.code)[:80])})"
     else:
         did = f"failed {when}: {type(error).__name__}: {one_line(error)}"
     trace, place = error.__traceback__, ""

@@ -17,7 +17,14 @@ from search_spaces.learning_rate import LearningRateBounds
 from tuners.comparison import Comparison, mean_and_sd
 from tuners.report import verdicts
 from tuners.report.checks import run_checks
-from tuners.report.trial_rows import ENDED, best_row, best_so_far, shown_curves, trial_rows
+from tuners.report.trial_rows import (
+    ENDED,
+    best_row,
+    best_so_far,
+    shown_curves,
+    tame,
+    trial_rows,
+)
 from tuners.report.wording import hide_passwords
 from tuners.study_record import plain
 
@@ -48,7 +55,7 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
     stored = study.get_trials(deepcopy=False)
     notes: list[str] = []
     facts = attributes.get("facts")
-    facts = facts if isinstance(facts, dict) else {}
+    facts = tame(facts) if isinstance(facts, dict) else {}
     bounds = _read_all(attributes.get("bounds"), LearningRateBounds.from_dict, "bounds", notes)
     curves = _read_all(attributes.get("curve"), _read_curve, "curve", notes)
     comparison = _read_comparison(attributes.get("comparison"), notes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ if TYPE_CHECKING:
     import optuna
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
+HUGE = 1e300  # no number of a study is as large; whole ones of JSON may not fit a float
 STALE = "stale"  # role of a trial that an interruption cut off, and that another replaced
 
 
@@ -155,10 +155,24 @@ def read_curves(stored: Any) -> dict[str, list[float | None]]:
     return found
 
 
+def tame(value: Any) -> Any:
+    """Return a nest of what a stranger stored without the numbers that no float holds.
+
+    Example:
+        >>> tame({"rows": 10**400, "seeds": [1, 2]})
+        {'rows': None, 'seeds': [1, 2]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): tame(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [tame(item) for item in value]
+    return None if isinstance(value, (int, float)) and not abs(value) < HUGE else value
+
+
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
+    return float(value) if abs(value) < HUGE else None
 
 
 def _whole(value: Any) -> int | None:
@@ -175,4 +189,6 @@ def _text(value: Any) -> str | None:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, int) and abs(value) >= HUGE:
+        return None
     return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)

@@ -9,6 +9,8 @@ from typing import Any
 
 _PASSWORD = re.compile(r"(?P<head>[A-Za-z][\w+.-]*://[^\s/:@'\"]*):[^\s'\"/@]*@")
 _ODD_PASSWORD = re.compile(r"(?P<head>[A-Za-z][\w+.-]*://[^\s/:@'\"]*):[^\s'\"]*@(?=[^\s@'\"]+)")
+# a text that is an address as a whole, or an option with one, may hold blanks and quotes
+_WHOLE = re.compile(r"^(?P<head>(?:--[\w-]+=)?[A-Za-z][\w+.-]*://[^/:@]*):.*@", re.S)
 _QUERY = re.compile(
     r"(?P<head>[?&](?:password|passwd|pwd|token|secret|sslpassword)=)[^&\s'\"]*", re.I
 )
@@ -118,7 +120,7 @@ def hide_passwords(value: Any) -> Any:
         '--storage postgresql://me:***@host/db?sslmode=require'
     """
     if isinstance(value, str):
-        for pattern in (_PASSWORD, _ODD_PASSWORD):
+        for pattern in (_WHOLE, _PASSWORD, _ODD_PASSWORD):
             value = pattern.sub(r"\g<head>:***@", value)
         return _QUERY.sub(r"\g<head>***", value)
     if isinstance(value, Mapping):

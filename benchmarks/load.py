@@ -1,0 +1,242 @@
+"""How large a study may grow: trials by the thousand, and trials of a thousand epochs.
+
+    python -m benchmarks.load                    # 10,000 trials, then 24 trials of 1,000 epochs
+    python -m benchmarks.load --trials 1000      # a smaller study
+    python -m benchmarks.load --only epochs      # the long trials alone
+
+Both parts call the real `search` on a real task that is as small as one can be (64 rows, one layer,
+1 epoch), in a SQLite file, so that what is timed is the study and not the training. Asking is
+drawing a whole batch of trials, telling is storing a trained one with its attributes. The storage
+is copied before TPE is timed on it, so that the study itself stays that of the random sampler.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BATCH = 16  # trials made, trained and told together
+STAGES = (100, 1_000, 10_000)
+TPE_ASKS = 16
+MOST = 2_000_000  # bytes of the page, and of report.json
+BOUNDS = (1e-4, 1e-1)
+
+
+def toy_task(epochs_matter: bool = False) -> Any:
+    """Return a logistic regression on 64 rows, with a test set where epochs matter."""
+    from search_spaces import TuningTask
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(128, 4)).astype("float32")
+    y = (x[:, 0] + 0.5 * rng.normal(size=128) > 0).astype("float32")
+    parts = [(x[rows], y[rows]) for rows in (slice(64), slice(64, 96), slice(96, 128))]
+
+    def build() -> Any:
+        import keras
+
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid")])
+        model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+        return model
+
+    name = "long" if epochs_matter else "toy"
+    return TuningTask(name, build, *parts, batch_size=64)
+
+
+class Clock:
+    """Seconds of the calls of a function, by the number of trials stored at that moment."""
+
+    def __init__(self) -> None:
+        self.seconds: list[tuple[int, float]] = []
+
+    def since(self, stored: int) -> list[float]:
+        """Return the seconds of calls with at least so many trials stored."""
+        return [seconds for at, seconds in self.seconds if at >= stored]
+
+    def wrap(self, call: Callable[..., Any], stored: Callable[[], int]) -> Callable[..., Any]:
+        def timed(*arguments: Any, **options: Any) -> Any:
+            started = time.perf_counter()
+            answer = call(*arguments, **options)
+            self.seconds.append((stored(), time.perf_counter() - started))
+            return answer
+
+        return timed
+
+
+@contextlib.contextmanager
+def timed_engine(told: list[int]) -> Iterator[tuple[Clock, Clock, Clock]]:
+    """Time the engine's own asking, training and telling inside the block."""
+    from tuners import optuna_search, shared_work
+
+    asks, trainings, tells = Clock(), Clock(), Clock()
+    kept = (optuna_search.take_batch, optuna_search.train, shared_work.tell)
+
+    def stored() -> int:
+        return told[0]
+
+    optuna_search.take_batch = asks.wrap(kept[0], stored)
+    optuna_search.train = trainings.wrap(kept[1], stored)
+    shared_work.tell = tells.wrap(kept[2], stored)
+    try:
+        yield asks, trainings, tells
+    finally:
+        optuna_search.take_batch, optuna_search.train, shared_work.tell = kept
+
+
+def time_tpe(address: str, name: str, asks: int = TPE_ASKS) -> float:
+    """Return the median seconds of one draw of TPE on a stored study, drawn as the engine does."""
+    import optuna
+
+    from tuners.narrowed_sampler import NarrowedSampler
+    from tuners.samplers import make_sampler
+    from tuners.study_storage import open_storage
+
+    study = optuna.load_study(storage=open_storage(address), study_name=name)
+    seconds = []
+    for number in range(asks):
+        study.sampler = NarrowedSampler({"learning_rate": BOUNDS}, make_sampler("tpe", 0, number))
+        started = time.perf_counter()
+        study.ask().suggest_float("learning_rate", *BOUNDS, log=True)
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds))
+
+
+def time_report(study: Any, folder: Path) -> dict[str, float]:
+    """Write the report of a study; return seconds and sizes in bytes."""
+    from tuners import write_report
+
+    started = time.perf_counter()
+    page = write_report(study, folder)
+    table = folder / "trials.csv"
+    return {
+        "seconds": time.perf_counter() - started,
+        "page": page.stat().st_size,
+        "json": page.with_suffix(".json").stat().st_size,
+        "csv": table.stat().st_size if table.exists() else 0,
+    }
+
+
+def peak_memory() -> float:
+    """Return the largest memory of this process so far, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def many_trials(trials: int, folder: Path) -> None:
+    """Grow one study by stages, and print what each trial costs there."""
+    from tuners import search
+
+    path = folder / "many.db"
+    address = f"sqlite:///{path}"
+    task, told = toy_task(), [0]
+    print(f"| trials stored | ask, ms | tell, ms | TPE ask, ms | storage, MB | memory, MB | {HEAD}")
+    print("| --- " * 11 + "|")
+    for stage in sorted({*(each for each in STAGES if each < trials), trials}):
+        with timed_engine(told) as (asks, _, tells):
+
+            def count(_: Any, trial: Any) -> None:
+                told[0] = trial.number + 1
+
+            study = search(
+                task,
+                BOUNDS,
+                sampler="random",
+                trials=stage,
+                epochs=1,
+                batch=BATCH,
+                storage=address,
+                study_name="toy",
+                on_trial=count,
+            )
+        near = 0.9 * stage  # what a trial costs at the end of the stage
+        batches = [seconds / BATCH for at, seconds in asks.seconds if at >= near - BATCH][:-1]
+        copied = folder / f"tpe-{stage}.db"
+        shutil.copy(path, copied)
+        tpe = time_tpe(f"sqlite:///{copied}", "toy")
+        copied.unlink()
+        row = [f"{stage:,}", ms(batches), ms(tells.since(int(near))), ms([tpe])]
+        row += [f"{path.stat().st_size / 1e6:.1f}"]
+        report = time_report(study, folder)
+        row += [f"{peak_memory():.0f}", *show_report(report)]
+        print(f"| {' | '.join(row)} |", flush=True)
+
+
+HEAD = "report, s | page, MB | report.json, MB | trials.csv, MB |"
+
+
+def show_report(report: dict[str, float]) -> list[str]:
+    """Return the cells of a report's figures, those over the aim in bold."""
+    sizes = [f"{report[name] / 1e6:.2f}" for name in ("page", "json", "csv")]
+    for index, name in enumerate(("page", "json")):
+        if report[name] > MOST:
+            sizes[index] = f"**{sizes[index]}**"
+    return [f"{report['seconds']:.1f}", *sizes]
+
+
+def ms(seconds: list[float]) -> str:
+    """Return the median of some seconds in milliseconds."""
+    return f"{1000 * float(np.median(seconds)):.1f}" if seconds else "-"
+
+
+def many_epochs(epochs: int, folder: Path) -> None:
+    """Train 24 trials and 30 pairs of many epochs, and print what they leave."""
+    from tuners import compare, search
+    from tuners.study_storage import open_storage
+
+    path = folder / "long.db"
+    task = toy_task(epochs_matter=True)
+    storage = open_storage(f"sqlite:///{path}")
+    started = time.perf_counter()
+    study = search(task, BOUNDS, trials=24, epochs=epochs, storage=storage, study_name="long")
+    searched = time.perf_counter()
+    from tuners.shared_pairs import open_pairs_study
+
+    compare(
+        task,
+        study.best_params["learning_rate"],
+        pairs=30,
+        epochs=epochs,
+        study=study,
+        pairs_study=open_pairs_study(storage, study),
+    )
+    compared = time.perf_counter()
+    report = time_report(study, folder / "long")
+    print(f"\n| trials x epochs | pairs | search, s | pairs, s | storage, MB | memory, MB | {HEAD}")
+    print("| --- " * 10 + "|")
+    row = [f"24 x {epochs:,}", "30", f"{searched - started:.1f}", f"{compared - searched:.1f}"]
+    row += [f"{path.stat().st_size / 1e6:.1f}", f"{peak_memory():.0f}", *show_report(report)]
+    print(f"| {' | '.join(row)} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--trials", type=int, default=STAGES[-1])
+    parser.add_argument("--epochs", type=int, default=1_000)
+    parser.add_argument("--only", choices=("trials", "epochs"))
+    parser.add_argument("--keep", type=Path, help="folder for storages and reports")
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with contextlib.ExitStack() as stack:
+        folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
+        if options.only != "epochs":
+            many_trials(options.trials, folder)
+        if options.only != "trials":
+            many_epochs(options.epochs, folder)
+
+
+if __name__ == "__main__":
+    main()
