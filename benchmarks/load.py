@@ -3,11 +3,13 @@
     python -m benchmarks.load                    # 10,000 trials, then 24 trials of 1,000 epochs
     python -m benchmarks.load --trials 1000      # a smaller study
     python -m benchmarks.load --only epochs      # the long trials alone
+    python -m benchmarks.load --fill             # minutes in place of an hour: see below
 
 Both parts call the real `search` on a real task that is as small as one can be (64 rows, one layer,
 1 epoch), in a SQLite file, so that what is timed is the study and not the training. Asking is
 drawing a whole batch of trials, telling is storing a trained one with its attributes. The storage
 is copied before TPE is timed on it, so that the study itself stays that of the random sampler.
+With `--fill` the trials of a stage but the last 64 are copies of trained ones, put into the file.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import contextlib
 import os
 import resource
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
@@ -29,6 +32,13 @@ import numpy as np
 BATCH = 16  # trials made, trained and told together
 STAGES = (100, 1_000, 10_000)
 TPE_ASKS = 16
+FRESH = 64  # trials of a stage that are trained where the others are copies
+COPIED = {
+    "trial_params": "param_name, param_value, distribution_json",
+    "trial_values": "objective, value, value_type",
+    "trial_user_attributes": "key, value_json",
+    "trial_system_attributes": "key, value_json",
+}
 MOST = 2_000_000  # bytes of the page, and of report.json
 BOUNDS = (1e-4, 1e-1)
 
@@ -132,7 +142,31 @@ def peak_memory() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def many_trials(trials: int, folder: Path) -> None:
+def fill(path: Path, upto: int) -> None:
+    """Copy the trials of a study's SQLite file inside it, until there are so many."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        one = "SELECT study_id FROM studies WHERE study_name = 'toy'"
+        known, largest = connection.execute(
+            f"SELECT COUNT(*), MAX(trial_id) FROM trials WHERE study_id = ({one})"
+        ).fetchone()
+        for copy in range(1, -(-upto // known)):
+            number, shift = copy * known, copy * largest
+            connection.execute(
+                "INSERT INTO trials (trial_id, number, study_id, state, datetime_start, "
+                f"datetime_complete) SELECT trial_id + {shift}, number + {number}, study_id, state,"
+                f" datetime_start, datetime_complete FROM trials WHERE study_id = ({one}) AND "
+                f"number < {min(known, upto - number)}"
+            )
+            for table, columns in COPIED.items():
+                connection.execute(
+                    f"INSERT INTO {table} (trial_id, {columns}) SELECT trial_id + {shift}, "
+                    f"{columns} FROM {table} WHERE trial_id <= {largest} AND trial_id + {shift} "
+                    "IN (SELECT trial_id FROM trials)"
+                )
+        connection.commit()
+
+
+def many_trials(trials: int, folder: Path, filled: bool = False) -> None:
     """Grow one study by stages, and print what each trial costs there."""
     from tuners import search
 
@@ -142,6 +176,8 @@ def many_trials(trials: int, folder: Path) -> None:
     print(f"| trials stored | ask, ms | tell, ms | TPE ask, ms | storage, MB | memory, MB | {HEAD}")
     print("| --- " * 11 + "|")
     for stage in sorted({*(each for each in STAGES if each < trials), trials}):
+        if filled and path.exists():
+            fill(path, stage - FRESH)
         with timed_engine(told) as (asks, _, tells):
 
             def count(_: Any, trial: Any) -> None:
@@ -158,7 +194,7 @@ def many_trials(trials: int, folder: Path) -> None:
                 study_name="toy",
                 on_trial=count,
             )
-        near = 0.9 * stage  # what a trial costs at the end of the stage
+        near = max(0.9 * stage, stage - FRESH)  # what a trial costs at the end of the stage
         batches = [seconds / BATCH for at, seconds in asks.seconds if at >= near - BATCH][:-1]
         copied = folder / f"tpe-{stage}.db"
         shutil.copy(path, copied)
@@ -223,6 +259,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=STAGES[-1])
     parser.add_argument("--epochs", type=int, default=1_000)
     parser.add_argument("--only", choices=("trials", "epochs"))
+    parser.add_argument("--fill", action="store_true", help="copy all but the last 64 trials")
     parser.add_argument("--keep", type=Path, help="folder for storages and reports")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -233,7 +270,7 @@ def main() -> None:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
         if options.only != "epochs":
-            many_trials(options.trials, folder)
+            many_trials(options.trials, folder, options.fill)
         if options.only != "trials":
             many_epochs(options.epochs, folder)
 

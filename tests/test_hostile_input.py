@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -665,6 +666,9 @@ def test_a_job_of_hostile_names_is_done(finished: Path, workplace: Path) -> None
     assert report["study_name"] == f"{NAMES['HTML']}\n\U0001f377"
     assert len(report["trials"]) == 2
     assert report["comparison"]["pairs"] == 1
+    # a whole job was done in this process, and it listens nowhere
+    found = psutil.Process().net_connections("inet")
+    assert not [each for each in found if each.status == psutil.CONN_LISTEN]
     made = sorted(path.name for path in (finished / "run").iterdir())
     assert made == ["report.html", "report.json", "study.db"]
 

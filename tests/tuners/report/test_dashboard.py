@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import inspect
 import json
+import socket
 import sys
 import threading
 import urllib.request
@@ -10,9 +12,11 @@ from typing import Any
 
 import chromium
 import optuna
+import psutil
 import pytest
 from report_studies import BOUNDS, make_comparison, make_facts, make_study, make_trials
 
+import run_search
 from search_spaces import LearningRateBounds
 from tuners import write_report
 from tuners.report.dashboard import HOST, draw_range_test, open_server, publish, serve, write_note
@@ -72,6 +76,24 @@ def test_the_server_tells_the_verdict(served: tuple[str, optuna.Study, Path]) ->
     sortable = {entry["key"]: entry["sortable"] for entry in found["union_user_attrs"]}
     assert sortable.keys() >= {"role", "seed", "diverged", "epochs", "seconds"}
     assert all(sortable[name] for name in ("seed", "epochs", "seconds"))
+
+
+def test_it_listens_on_loopback_alone(served: tuple[str, optuna.Study, Path]) -> None:
+    port = int(served[0].rpartition(":")[2])
+    listening = {
+        (found.laddr.ip, found.laddr.port)
+        for found in psutil.Process().net_connections("inet")
+        if found.status == psutil.CONN_LISTEN
+    }
+    assert {place for place in listening if place[1] == port} == {("127.0.0.1", port)}
+    _, _, own = socket.gethostbyname_ex(socket.gethostname())
+    for address in {each for each in own if not each.startswith("127.")}:
+        with socket.socket() as asking:
+            asking.settimeout(5)
+            assert asking.connect_ex((address, port)) != 0
+    # and there is no option that would open it to others
+    assert set(inspect.signature(open_server).parameters) == {"storage", "artifacts", "port"}
+    assert set(inspect.signature(run_search.dashboard).parameters) == {"folder", "storage", "port"}
 
 
 def test_publishing_again_replaces_what_it_put_there(
