@@ -9,6 +9,8 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
 
+from tuners.storage_files import check_storage_file
+
 JOURNAL = "journal:///"
 ATTEMPTS = 5  # to make the tables of a new database
 SQLITE_TIMEOUT = 30  # seconds to wait for another connection's lock
@@ -23,7 +25,8 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
             `journal:///study.journal` for Optuna's journal file; or a storage of Optuna's.
 
     Raises:
-        ValueError: It cannot be opened; the message hides the password.
+        ValueError: It cannot be opened, or a file is there that is none of Optuna's; the message
+            hides the password.
 
     Example:
         >>> type(open_storage(None)).__name__
@@ -38,6 +41,7 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
             "`storage` must be an address such as sqlite:///study.db, "
             f"but got {hide_password(str(storage))!r}."
         )
+    check_storage_file(storage)
     try:
         if storage.startswith(JOURNAL):
             from tuners.whole_lines import WholeLines

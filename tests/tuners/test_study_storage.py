@@ -49,7 +49,7 @@ def test_no_address(address: object) -> None:
 def test_a_corrupt_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
     path.write_bytes(b"not a database" * 100)
-    with pytest.raises(ValueError, match=r"could not be opened.*not a database"):
+    with pytest.raises(ValueError, match=r"must be a file of Optuna's.*not a database"):
         open_storage(f"sqlite:///{path}")
     assert path.read_bytes() == b"not a database" * 100
 
