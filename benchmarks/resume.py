@@ -85,8 +85,10 @@ def start(arguments: Sequence[str]) -> subprocess.Popen[str]:
 
 def kill(process: subprocess.Popen[str]) -> None:
     """Kill a job and what it started, without a chance to tidy up."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(ValueError):  # its pipes are read already
+        process.communicate()
 
 
 def finish(arguments: Sequence[str]) -> float:

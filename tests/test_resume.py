@@ -104,12 +104,15 @@ def test_two_workers_on_postgresql_one_killed(place: Path) -> None:
         shared = ("--storage", server.address)
         first = start(command(place / "first", *shared))
         second = start(command(place / "second-machine", *shared))
-        deadline = time.monotonic() + 240
-        while len(_workers(server.address)) < 2:  # until both hold trials
-            assert time.monotonic() < deadline
-            assert (first.poll(), second.poll()) == (None, None)
-            time.sleep(0.05)
-        kill(first)
+        try:
+            deadline = time.monotonic() + 240
+            while len(_workers(server.address)) < 2:  # until both hold trials
+                assert time.monotonic() < deadline
+                for process in (first, second):
+                    assert process.poll() is None, process.communicate()
+                time.sleep(0.05)
+        finally:
+            kill(first)
         output, errors = second.communicate()
         assert second.returncode == 0, errors
         assert "hush" not in output + errors

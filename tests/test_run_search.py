@@ -114,7 +114,7 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("--storage study.db", ["`--storage` must be an address", "'study.db'", "sqlite:///"]),
     ("--storage nosuch://u:secret@h/x", ["`storage` could not be opened", "u:***@h"]),
     ("--storage sqlite:///nowhere/at/all.db", ["`storage` could not be opened"]),
-    ("--storage sqlite:///user.py", ["`storage` could not be opened", "not a database"]),
+    ("--storage sqlite:///user.py", ["`storage` must be a file of Optuna's", "not a database"]),
     ("--data missing.csv", ["`--data`", "no 'missing.csv'"]),
     ("--data user.py", ["`--data`", "must have the column 'type'"]),
     ("--data empty.csv", ["`--data`", "empty"]),

@@ -270,8 +270,9 @@ def _open_study(
     )
     facts = _facts(plan)
     settings = plan.settings(facts)
-    known = study.user_attrs.get(SETTINGS)
-    if known is None and study.get_trials(deepcopy=False):
+    trials = study.get_trials(deepcopy=False)
+    known = study.user_attrs.get(SETTINGS)  # after the trials, which another process may make now
+    if known is None and trials:
         raise ValueError(
             f"`study_name` {name!r} names a study whose trials `search` did not make; "
             "choose another name, or use `narrow(study, bounds)` with your own objective."

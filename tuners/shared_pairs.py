@@ -41,10 +41,11 @@ def open_pairs_study(storage: optuna.storages.BaseStorage, study: optuna.Study) 
     pairs = optuna.create_study(
         storage=storage, study_name=name, direction="maximize", load_if_exists=True
     )
-    known = pairs.user_attrs.get(PAIRS_OF)
-    if known is None and not pairs.user_attrs and not pairs.get_trials(deepcopy=False):
+    trials = pairs.get_trials(deepcopy=False)
+    attributes = pairs.user_attrs  # once, and after the trials: others may be making it just now
+    if not attributes and not trials:
         pairs.set_user_attr(PAIRS_OF, study.study_name)
-    elif known != study.study_name:
+    elif attributes.get(PAIRS_OF) != study.study_name:
         raise ValueError(
             f"`study_name` {study.study_name!r} needs the name {name!r} for its pairs, but the "
             "storage has another study of that name; choose another name."

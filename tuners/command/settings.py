@@ -77,9 +77,11 @@ def check_study(study: optuna.Study, settings: Mapping[str, Any], where: str) ->
     Raises:
         Refused: It was made otherwise; what differs is listed.
     """
-    known = study.user_attrs.get(JOB)
+    trials = study.get_trials(deepcopy=False)
+    attributes = study.user_attrs  # once, and after the trials: others may be making it just now
+    known = attributes.get(JOB)
     if known is None:
-        if study.user_attrs or study.get_trials(deepcopy=False):
+        if attributes or trials:
             raise Refused(
                 f"the study {study.study_name!r} in {where} was not made by this command; "
                 "pass another --study-name or --out."
