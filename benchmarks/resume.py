@@ -31,7 +31,7 @@ import numpy as np
 import optuna
 
 ROOT = Path(__file__).resolve().parent.parent
-TASK = """
+BUILD = """
 import numpy as np
 from search_spaces import TuningTask
 
@@ -44,7 +44,8 @@ def build():
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     return model
 
-
+"""
+TASK = f"""{BUILD}
 def task():
     random = np.random.default_rng(0)
     x = random.normal(size=(400, 3)).astype("float32")

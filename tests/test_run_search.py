@@ -12,22 +12,10 @@ import optuna
 import pytest
 
 import run_search
+from benchmarks.resume import BUILD
 
 ROOT = Path(__file__).resolve().parent.parent
-TASK = """
-import numpy as np
-from search_spaces import TuningTask
-
-
-def build():
-    import keras
-
-    layers = [keras.Input((3,)), keras.layers.Dense(4, "relu"), keras.layers.Dense(1, "sigmoid")]
-    model = keras.Sequential(layers)
-    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-    return model
-
-
+TASK = f"""{BUILD}
 def task(build=build, change=lambda x: x):
     print("a task of the user's prints what it likes")
     rng = np.random.default_rng(0)

@@ -22,9 +22,9 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from tuners.study_record import STALE
 from tuners.worker_signs import SETTLE, is_alive
 
-STALE = "stale"  # role of a trial that counts for nothing
 EXTRA = "queued"  # role of a trial that somebody queued on the study, beyond the total
 WAIT = 0.5  # seconds between two looks at what other workers have left to do
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from tuners.loss_curve import LossCurve
 
 
+STALE = "stale"  # role of a trial that counts for nothing, since another stands for it
+
+
 def plain(value: Any, digits: int = 6) -> Any:
     """Return `value` as JSON can hold it: floats rounded to `digits` significant, arrays as lists.
 

@@ -9,9 +9,8 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
 
-from tuners.storage_files import check_storage_file
+from tuners.storage_files import JOURNAL, check_storage_file
 
-JOURNAL = "journal:///"
 ATTEMPTS = 5  # to make the tables of a new database
 SQLITE_TIMEOUT = 30  # seconds to wait for another connection's lock
 

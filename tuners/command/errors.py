@@ -39,6 +39,27 @@ def users_input(what: str = "") -> Iterator[None]:
         raise UserError(f"{what}: {one_line(error)}" if what else one_line(error)) from error
 
 
+@contextlib.contextmanager
+def storage_errors(where: str, verb: str, cure: str) -> Iterator[None]:
+    """Turn whatever a storage raises inside the block into a `UserError`.
+
+    Args:
+        where: The storage as an error calls it.
+        verb: What cannot be done with it, for example "read".
+        cure: What the user can do.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # drivers and Optuna raise what they like
+        problem = f"{type(error).__name__}: {one_line(error)[:300]}"
+    else:
+        return
+    # raised outside of the block, so that no traceback shows the driver's own message
+    raise UserError(f"`--storage` {where} cannot be {verb} ({problem}); {cure}.")
+
+
 def one_line(error: BaseException) -> str:
     r"""Return an error's message in one line without passwords, its type where it says nothing.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tuners.command.errors import Refused, UserError
+from tuners.command.errors import Refused, UserError, storage_errors
 from tuners.command.settings import JOB, check_report, check_study
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DATABASE = "study.db"
 JOURNAL = "study.journal"  # of several workers
 PAGE = "report.html"
+UNUSABLE = "see to its rights, its space and whether it is a database of Optuna's"
 
 
 def check_folder(folder: Path, study_name: str, settings: Mapping[str, Any]) -> None:
@@ -158,7 +159,7 @@ def open_study(
     """
     import optuna
 
-    with _drivers_errors(where):
+    with storage_errors(where, "used", UNUSABLE):
         names = study_names(storage)
         others = [each for each in names if each != name]
         if alone and others:
@@ -173,22 +174,3 @@ def open_study(
         if JOB not in study.user_attrs:
             study.set_user_attr(JOB, dict(settings))
     return study
-
-
-@contextlib.contextmanager
-def _drivers_errors(where: str) -> Iterator[None]:
-    from tuners.study_storage import hide_password
-
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        reason = hide_password(" ".join(str(error).split()))[:300]
-        problem = f"{type(error).__name__}: {reason}"
-    else:
-        return
-    raise UserError(
-        f"`--storage` {where} cannot be used ({problem}); see to its rights, its space and "
-        "whether it is a database of Optuna's."
-    )

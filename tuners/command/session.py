@@ -49,9 +49,9 @@ def carry_out(options: JobOptions, command: str, screen: Screen, again: Sequence
     Raises:
         UserError: What the user can cure; nothing was written over.
     """
-    cores = available_cores()
     from tuners.study_storage import close_storage
 
+    cores = available_cores()
     with screen.ours_alone(), own_share(options.workers):
         job = jobs.prepare(options, command, screen)
         if options.dry_run:

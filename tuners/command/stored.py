@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuners.command.errors import UserError, nearest, one_line, users_input
+from tuners.command.errors import UserError, nearest, storage_errors, users_input
 from tuners.command.run_folder import (
     DATABASE,
     JOURNAL,
@@ -21,6 +19,9 @@ from tuners.command.screen import Screen
 if TYPE_CHECKING:
     import optuna
     from optuna.storages import BaseStorage
+
+
+BROKEN = "it is broken, or of another version of Optuna's"
 
 
 def stored_address(folder: str | None, storage: str | None) -> str:
@@ -95,7 +96,7 @@ def load_study(address: str, name: str | None) -> optuna.Study:
 
     where = hide_password(address)
     storage = open_stored(address)
-    with _readable(where):
+    with storage_errors(where, "read", BROKEN):
         names = study_names(storage)
     if not names:
         raise UserError(f"{where} must hold a study, but holds none; run the job first.")
@@ -106,27 +107,11 @@ def load_study(address: str, name: str | None) -> optuna.Study:
         name = names[0]
     if name not in names:
         raise UserError(f"{where} has no study {name!r}{nearest(name, names)}")
-    with _readable(where):
+    with storage_errors(where, "read", BROKEN):
         study = optuna.load_study(study_name=name, storage=storage)
         # all of it is read here, where a broken storage is known for what it is
         study.user_attrs, study.get_trials(deepcopy=False)
     return study
-
-
-@contextlib.contextmanager
-def _readable(where: str) -> Iterator[None]:
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # drivers and Optuna raise what they like at what they cannot read
-        problem = f"{type(error).__name__}: {one_line(error)[:200]}"
-    else:
-        return
-    raise UserError(
-        f"`--storage` {where} cannot be read ({problem}); it is broken, or of another version of "
-        "Optuna's."
-    )
 
 
 def report_again(study: optuna.Study, out: str) -> Path:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tuners.study_record import STALE
+
 if TYPE_CHECKING:
     import optuna
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 HUGE = 1e300  # no number of a study is as large; whole ones of JSON may not fit a float
-STALE = "stale"  # role of a trial that an interruption cut off, and that another replaced
 
 
 def trial_rows(trials: Sequence[optuna.trial.FrozenTrial], parameter: str | None) -> list[dict]:

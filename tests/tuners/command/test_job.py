@@ -13,6 +13,7 @@ import optuna
 import pytest
 
 import run_search
+from benchmarks.resume import BUILD
 from tuners.command.options import JobOptions
 from tuners.command.run_folder import locked
 from tuners.command.screen import Screen
@@ -20,22 +21,9 @@ from tuners.command.session import carry_out
 
 pytestmark = pytest.mark.slow
 
-TASK = """
+TASK = f"""
 import functools
-
-import numpy as np
-from search_spaces import TuningTask
-
-
-def build():
-    import keras
-
-    layers = [keras.Input((3,)), keras.layers.Dense(4, "relu"), keras.layers.Dense(1, "sigmoid")]
-    model = keras.Sequential(layers)
-    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-    return model
-
-
+{BUILD}
 @functools.cache  # one object, so that its compiled programs serve all tests here
 def task():
     rng = np.random.default_rng(0)
