@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from tuners.command import errors
-from tuners.command.chatter import tensorflow_silenced
-from tuners.command.options import JobOptions as Default
-from tuners.command.options import from_command
-from tuners.command.screen import Screen
+from tuners.cli import errors
+from tuners.cli.console import Screen
+from tuners.cli.options import JobOptions as Default
+from tuners.cli.options import from_command
+from tuners.cli.tensorflow_logging import tensorflow_silenced
 
 DATA = "Data and model"
 WORK = "Range test, search and comparison"
@@ -142,7 +142,7 @@ def search(
     json: Json = Default.json,
 ) -> None:
     """Do the whole job; its help is `ABOUT`."""
-    from tuners.command.session import carry_out, command_line
+    from tuners.cli.session import carry_out, command_line
 
     if context.invoked_subcommand is not None:
         errors.refuse_options(_given(context), context.invoked_subcommand)
@@ -166,7 +166,7 @@ def article(
     json: Json = False,
 ) -> None:
     """Repeat the published experiment on the wine data as it was, and judge it by fresh pairs."""
-    from tuners.command.article import ArticleOptions, carry_out_article
+    from tuners.cli.article import ArticleOptions, carry_out_article
 
     options = ArticleOptions(data, epochs, pairs, seed, out)
     raise typer.Exit(carry_out_article(options, Screen(quiet=quiet, json=json)))
@@ -182,7 +182,7 @@ def report(
     json: Json = False,
 ) -> None:
     """Write the report of a stored study again."""
-    from tuners.command import stored
+    from tuners.cli import stored
 
     screen = Screen(quiet=quiet, json=json)
     with screen.ours_alone():
@@ -198,7 +198,7 @@ def dashboard(
     port: Annotated[int, typer.Option(help="Port to listen on, 0: any.")] = 8080,
 ) -> None:
     """Show a stored study in the browser with optuna-dashboard, on this machine only."""
-    from tuners.command import stored
+    from tuners.cli import stored
 
     screen = Screen()
     with screen.ours_alone():

@@ -86,30 +86,31 @@ class Clock:
 @contextlib.contextmanager
 def timed_engine(told: list[int]) -> Iterator[tuple[Clock, Clock, Clock]]:
     """Time the engine's own asking, training and telling inside the block."""
-    from tuners import optuna_search, shared_work
+    from tuners.engines import optuna_engine
+    from tuners.study import work_queue
 
     asks, trainings, tells = Clock(), Clock(), Clock()
-    kept = (optuna_search.take_batch, optuna_search.train, shared_work.tell)
+    kept = (optuna_engine.take_batch, optuna_engine.train, work_queue.tell)
 
     def stored() -> int:
         return told[0]
 
-    optuna_search.take_batch = asks.wrap(kept[0], stored)
-    optuna_search.train = trainings.wrap(kept[1], stored)
-    shared_work.tell = tells.wrap(kept[2], stored)
+    optuna_engine.take_batch = asks.wrap(kept[0], stored)
+    optuna_engine.train = trainings.wrap(kept[1], stored)
+    work_queue.tell = tells.wrap(kept[2], stored)
     try:
         yield asks, trainings, tells
     finally:
-        optuna_search.take_batch, optuna_search.train, shared_work.tell = kept
+        optuna_engine.take_batch, optuna_engine.train, work_queue.tell = kept
 
 
 def time_tpe(address: str, name: str, asks: int = TPE_ASKS) -> float:
     """Return the median seconds of one draw of TPE on a stored study, drawn as the engine does."""
     import optuna
 
-    from tuners.narrowed_sampler import NarrowedSampler
-    from tuners.samplers import make_sampler
-    from tuners.study_storage import open_storage
+    from tuners.engines.samplers import make_sampler
+    from tuners.integrations.optuna_sampler import NarrowedSampler
+    from tuners.study.storage import open_storage
 
     study = optuna.load_study(storage=open_storage(address), study_name=name)
     seconds = []
@@ -227,7 +228,7 @@ def ms(seconds: list[float]) -> str:
 def many_epochs(epochs: int, folder: Path) -> None:
     """Train 24 trials and 30 pairs of many epochs, and print what they leave."""
     from tuners import compare, search
-    from tuners.study_storage import open_storage
+    from tuners.study.storage import open_storage
 
     path = folder / "long.db"
     task = toy_task(epochs_matter=True)
@@ -235,7 +236,7 @@ def many_epochs(epochs: int, folder: Path) -> None:
     started = time.perf_counter()
     study = search(task, BOUNDS, trials=24, epochs=epochs, storage=storage, study_name="long")
     searched = time.perf_counter()
-    from tuners.shared_pairs import open_pairs_study
+    from tuners.comparison.shared_pairs import open_pairs_study
 
     compare(
         task,

@@ -111,7 +111,7 @@ def load_studies(address: str) -> tuple[optuna.Study | None, optuna.Study | None
 
     Both are copies in memory, so that no connection stays open.
     """
-    from tuners.study_storage import close_storage, open_storage
+    from tuners.study.storage import close_storage, open_storage
 
     storage, memory = open_storage(address), optuna.storages.InMemoryStorage()
     found: list[optuna.Study | None] = []

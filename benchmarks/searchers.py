@@ -24,8 +24,8 @@ import optuna
 from optuna.trial import TrialState
 
 from search_spaces.learning_rate import LearningRateBounds
-from tuners.narrowed_sampler import NarrowedSampler
-from tuners.samplers import make_sampler
+from tuners.engines.samplers import make_sampler
+from tuners.integrations.optuna_sampler import NarrowedSampler
 
 NAME = "learning_rate"
 MOST_TRIALS = 24
@@ -94,7 +94,7 @@ class OptunaSearcher:
 
     def ask(self) -> float:
         """Return the rate of the next trial."""
-        if self.arm != "default":  # as tuners.optuna_search: a fresh sampler for each trial
+        if self.arm != "default":  # as tuners.engines.optuna_engine: a fresh sampler for each trial
             sampler = make_sampler(self.name, self.seed, len(self.study.get_trials(False)), 0)
             ends = (self.bounds.low, self.bounds.high)
             ends = ends if self.arm == "narrowed" else self.declared
@@ -121,7 +121,7 @@ class KerasTunerSearcher:
     def __init__(self, arm: str, seed: int, bounds: LearningRateBounds) -> None:
         import keras_tuner
 
-        from tuners.keras_tuner_search import keras_tuner_seed, make_oracle
+        from tuners.engines.keras_tuner_engine import keras_tuner_seed, make_oracle
 
         assert bounds.declared is not None
         self.arm, self.scores = arm, list[float]()
@@ -163,7 +163,7 @@ class KerasTunerSearcher:
         """Take the outcome of the trial asked for."""
         trial = self.trial
         if self.arm == "narrowed" and (diverged or not np.isfinite(loss)):
-            # as tuners.keras_tuner_search: the worst so far, since it would ask for it again
+            # the worst so far, since the oracle would ask for it again after a failure
             loss = max(self.scores, default=float("nan"))
         elif np.isfinite(loss):
             self.scores.append(loss)

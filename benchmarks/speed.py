@@ -163,7 +163,7 @@ def optuna_fit(task: Any) -> dict[str, float]:
 def population(task: Any, lanes: int) -> dict[str, float]:
     """Time lanes in one program: compilation and trial apart, then its epochs."""
     from tuners import train
-    from tuners.lanes import built_model
+    from tuners.training.models import built_model
 
     rates, seeds = np.geomspace(1e-4, 1e-2, lanes), np.zeros(lanes, int)
     started = time.perf_counter()
@@ -198,7 +198,7 @@ def one_seed_loop(task: Any) -> dict[str, float]:
 
 def ramp(task: Any) -> dict[str, float]:
     """Time a ramp of 100 steps with eight seeds, first with compilation and then again."""
-    from tuners.training import train_steps
+    from tuners.training.runner import train_steps
 
     rates = np.geomspace(1e-5, 1.0, 100)[:, None].repeat(8, axis=1)
     started = time.perf_counter()

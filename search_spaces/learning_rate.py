@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
+
+from search_spaces._input import InputError, check_pair, check_range
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -22,32 +24,6 @@ STATUSES = (
     "too_few_points",
 )
 _PAIRS = ("declared", "low_interval", "high_interval")
-
-
-def check_range(low: float, high: float, name: str) -> tuple[float, float]:
-    """Return `(low, high)` as floats once `0 < low <= high < inf` holds.
-
-    Args:
-        low: Lower end, included.
-        high: Upper end, included.
-        name: The argument that the error names, for example `"declared"`.
-
-    Raises:
-        ValueError: `0 < low <= high < inf` does not hold.
-    """
-    try:
-        low, high = float(low), float(high)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"`{name}` must be two numbers, but got low={low!r}, high={high!r}; "
-            "pass e.g. (1e-5, 1.0)."
-        ) from None
-    if not 0 < low <= high < math.inf:
-        raise ValueError(
-            f"`{name}` must hold 0 < low <= high < inf for a log-scaled rate, "
-            f"but got low={low:g}, high={high:g}; pass e.g. (1e-5, 1.0)."
-        )
-    return low, high
 
 
 @dataclass(frozen=True)
@@ -94,18 +70,18 @@ class LearningRateBounds:
         low, high = check_range(self.low, self.high, "bounds")
         suggestion, _ = check_range(self.suggestion, self.suggestion, "suggestion")
         if not low <= suggestion <= high:
-            raise ValueError(
+            raise InputError(
                 f"`suggestion` must lie in [low, high] = [{low:g}, {high:g}], "
                 f"but got {suggestion:g}; pass e.g. {math.sqrt(low * high):.3g}."
             )
         if self.status not in STATUSES:
-            raise ValueError(
+            raise InputError(
                 f"`status` must be one of {', '.join(STATUSES)}, but got {self.status!r}; "
                 "pass 'ok' for bounds of your own."
             )
         if self.seeds is not None:
             if not isinstance(self.seeds, Integral) or self.seeds < 1:
-                raise ValueError(
+                raise InputError(
                     f"`seeds` must be a whole number of 1 or more, but got {self.seeds!r}; "
                     "pass None where no seeds were averaged."
                 )
@@ -115,14 +91,9 @@ class LearningRateBounds:
         for name in _PAIRS:
             pair = getattr(self, name)
             if pair is not None:
-                if not isinstance(pair, Sequence) or len(pair) != 2:
-                    raise ValueError(
-                        f"`{name}` must be a pair (low, high), but got {pair!r}; "
-                        "pass e.g. (1e-5, 1.0)."
-                    )
-                object.__setattr__(self, name, check_range(pair[0], pair[1], name))
+                object.__setattr__(self, name, check_pair(pair, name))
         if self.declared is not None and not (self.declared[0] <= low and high <= self.declared[1]):
-            raise ValueError(
+            raise InputError(
                 f"The bounds must lie inside `declared` = [{self.declared[0]:g}, "
                 f"{self.declared[1]:g}], but got [{low:g}, {high:g}]; "
                 "clip them or widen `declared`."
@@ -171,7 +142,7 @@ class LearningRateBounds:
         needed = [field.name for field in fields(cls) if field.default is MISSING]
         missing = [name for name in needed if name not in plain]
         if missing:
-            raise ValueError(
+            raise InputError(
                 f"`plain` must hold the keys {', '.join(needed)}, but lacks {', '.join(missing)}; "
                 "pass what `to_dict` wrote."
             )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-import numbers
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from search_spaces._input import InputError, is_number, is_whole
 
 Data = Any  # (x, y), (x, y, sample_weight) of arrays, or a tf.data.Dataset
 
@@ -106,23 +107,23 @@ class TuningTask:
         facts: Mapping[str, str | int | float] | None = None,
     ) -> None:
         if not isinstance(name, str) or not name.strip():
-            raise ValueError(
+            raise InputError(
                 f"`name` must be a non-empty string, but got {name!r}; pass e.g. 'wine'."
             )
         for argument, value in (("build_model", build_model), ("resplit", resplit)):
             if not callable(value) and not (argument == "resplit" and value is None):
-                raise ValueError(
+                raise InputError(
                     f"`{argument}` must be a function, but got {type(value).__name__}; "
                     "pass the function itself, not what it returns."
                 )
-        if not _is_whole(batch_size) or batch_size < 1:
-            raise ValueError(
+        if not is_whole(batch_size) or batch_size < 1:
+            raise InputError(
                 f"`batch_size` must be a whole number of 1 or more, but got {batch_size!r}; "
                 "pass e.g. 32."
             )
         rate = baseline_learning_rate
-        if rate is not None and not (_is_number(rate) and 0 < rate < math.inf):
-            raise ValueError(
+        if rate is not None and not (is_number(rate) and 0 < rate < math.inf):
+            raise InputError(
                 f"`baseline_learning_rate` must be positive and finite, but got {rate!r}; pass "
                 "e.g. 1e-3, or None for the rate that the model was compiled with."
             )
@@ -166,7 +167,7 @@ class TuningTask:
         parts = self.resplit(seed)
         if not isinstance(parts, (tuple, list)) or len(parts) not in (2, 3):
             size = f" of {len(parts)}" if isinstance(parts, (tuple, list)) else ""
-            raise ValueError(
+            raise InputError(
                 "`resplit(seed)` must return (train, validation) or (train, validation, test), "
                 f"but got {type(parts).__name__}{size}; return the parts as one tuple."
             )
@@ -197,7 +198,7 @@ def check_data(data: Data, name: str, *, materialise: bool = False) -> Data:
     if is_dataset(data):
         return _read_dataset(data, name) if materialise else data
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-        raise ValueError(
+        raise InputError(
             f"`{name}` must be (x, y), (x, y, sample_weight) or a tf.data.Dataset, "
             f"but got {type(data).__name__}; pass e.g. (x_train, y_train)."
         )
@@ -206,7 +207,7 @@ def check_data(data: Data, name: str, *, materialise: bool = False) -> Data:
     shapes = [array.shape for array in list_arrays(arrays)]
     if not all(shapes) or len({shape[0] for shape in shapes}) != 1 or shapes[0][0] < 1:
         got = ", ".join(map(str, shapes[:4])) + (", ..." if len(shapes) > 4 else "")
-        raise ValueError(
+        raise InputError(
             f"`{name}` must hold arrays with the same number of rows, 1 or more, but got arrays "
             f"of the shapes {got or 'of nothing'}; pass NumPy arrays, one row an example."
         )
@@ -217,7 +218,7 @@ def _read_dataset(dataset: Any, name: str) -> Data:
     cardinality = int(dataset.cardinality())
     if cardinality < 0:  # -1 infinite, -2 unknown
         kind = "infinite" if cardinality == -1 else "unknown"
-        raise ValueError(
+        raise InputError(
             f"`{name}` must be a dataset of finite cardinality for materialise=True, but its "
             f"cardinality is {kind}; use `.take(n)` or `assert_cardinality`, or leave it streaming."
         )
@@ -227,12 +228,12 @@ def _read_dataset(dataset: Any, name: str) -> Data:
     )
     batches = list(dataset.as_numpy_iterator())
     if not batches or not all(isinstance(batch, tuple) for batch in batches):
-        raise ValueError(
+        raise InputError(
             f"`{name}` must be a dataset of (x, y) or (x, y, sample_weight) batches, but got "
             f"{dataset.element_spec if batches else 'no batch at all'}; zip x and y."
         )
     if any(array.ndim == 0 for array in list_arrays(batches[0])):
-        raise ValueError(
+        raise InputError(
             f"`{name}` must be a batched dataset, but got single examples "
             f"{dataset.element_spec}; use `.batch(n)`."
         )
@@ -246,22 +247,14 @@ def _join(batches: list[Any]) -> Any:
     return map_arrays(lambda _: next(joined), batches[0])
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
 def _check_class_weight(class_weight: object) -> None:
     if class_weight is None:
         return
     if not isinstance(class_weight, Mapping) or not all(
-        _is_whole(label) and _is_number(weight) and 0 <= weight < math.inf
+        is_whole(label) and is_number(weight) and 0 <= weight < math.inf
         for label, weight in class_weight.items()
     ):
-        raise ValueError(
+        raise InputError(
             "`class_weight` must map whole class numbers to weights of 0 or more, "
             f"but got {class_weight!r}; pass e.g. {{0: 1.0, 1: 2.0}}."
         )
@@ -274,7 +267,7 @@ def _check_facts(facts: object) -> None:
         isinstance(key, str) and isinstance(value, (str, int, float))
         for key, value in facts.items()
     ):
-        raise ValueError(
+        raise InputError(
             f"`facts` must map strings to plain strings and numbers, but got {facts!r}; "
             "convert arrays and NumPy integers first."
         )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from search_spaces._input import InputError
 from search_spaces.task import TuningTask
 from search_spaces.wine_csv import MEASURES, find_wine_csv, parse_wine_csv, read_bytes
 
@@ -98,7 +99,7 @@ def wine_task(
     if isinstance(validation_fraction, bool) or not (
         isinstance(validation_fraction, (int, float)) and 0 <= validation_fraction < 1
     ):
-        raise ValueError(
+        raise InputError(
             "`validation_fraction` must be a number of 0 or more and below 1, "
             f"but got {validation_fraction!r}; pass e.g. 0.2."
         )
@@ -155,14 +156,14 @@ def split_test(complete: pd.DataFrame, name: str = "the CSV") -> tuple[WineRows,
     from sklearn.model_selection import train_test_split
 
     if complete.empty:
-        raise ValueError(
+        raise InputError(
             f"{name} must have complete rows, but each has a blank cell; fill in at least some."
         )
     x = complete[list(MEASURES)].assign(is_white_wine=complete["type"] == "white")
     y = (complete["quality"] >= GOOD_QUALITY).to_numpy()
     counts = {"good": int(y.sum()), "bad": int((~y).sum())}
     if 0 in counts.values():
-        raise ValueError(
+        raise InputError(
             f"{name} must have good wines (quality {GOOD_QUALITY} or more) and bad ones, but all "
             f"{len(y)} complete rows are {'good' if y[0] else 'bad'}; add the other class."
         )
@@ -170,7 +171,7 @@ def split_test(complete: pd.DataFrame, name: str = "the CSV") -> tuple[WineRows,
         np.arange(len(y)), test_size=TEST_FRACTION, random_state=TEST_SEED
     )
     if min(np.bincount(y[train], minlength=2)) < 2:  # what a stratified split needs
-        raise ValueError(
+        raise InputError(
             f"{name} must have enough complete rows that two good and two bad wines are left to "
             f"train on, but has {counts['good']} good and {counts['bad']} bad ones; add rows."
         )
@@ -212,7 +213,7 @@ def split_validation(rows: WineRows, fraction: float, seed: int) -> tuple[Pair, 
     if fraction:
         held = int(np.ceil(fraction * len(y)))
         if held < 2 or len(y) - held < 2:
-            raise ValueError(
+            raise InputError(
                 f"`validation_fraction` must leave two rows or more to train on and to validate, "
                 f"but {fraction:g} of {len(y)} rows is {held}; pass e.g. 0.2, or add rows."
             )
@@ -229,7 +230,7 @@ def split_validation(rows: WineRows, fraction: float, seed: int) -> tuple[Pair, 
 
 def _check_seed(seed: int) -> None:
     if isinstance(seed, bool) or not (isinstance(seed, (int, np.integer)) and 0 <= seed < 2**32):
-        raise ValueError(
+        raise InputError(
             f"`seed` must be a whole number from 0 to 4294967295, but got {seed!r}; pass e.g. 42."
         )
 
@@ -245,7 +246,7 @@ def check_optimizer(optimizer: str) -> str:
         return name
     close = difflib.get_close_matches(name, OPTIMIZERS, n=3)
     cure = f"did you mean {' or '.join(close)}?" if close else "pass e.g. 'adam'."
-    raise ValueError(
+    raise InputError(
         f"`optimizer` must be one of {', '.join(OPTIMIZERS)}, but got {optimizer!r}; {cure}"
     )
 

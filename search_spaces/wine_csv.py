@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search_spaces._input import InputError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -81,7 +83,7 @@ def read_wine_csv(source: str | os.PathLike[str]) -> pd.DataFrame:
 def read_bytes(source: str | os.PathLike[str]) -> bytes:
     """Return the bytes of a file; its errors are those of `read_wine_csv`."""
     if not isinstance(source, (str, os.PathLike)) or not str(source):
-        raise ValueError(
+        raise InputError(
             f"`csv` must be the path of a file, but got {source!r}; pass e.g. 'winequalityN.csv'."
         )
     try:
@@ -93,7 +95,7 @@ def read_bytes(source: str | os.PathLike[str]) -> bytes:
         ) from None
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(
+        raise InputError(
             f"`csv` must be a file that can be read, but reading {_short(str(source), 200)} failed "
             f"({reason}); check the path and its permissions."
         ) from None
@@ -125,14 +127,14 @@ def parse_wine_csv(content: bytes, name: str = "the CSV") -> pd.DataFrame:
     lines, cells = [], []
     for line, row in rows:
         if len(row) != len(header):
-            raise ValueError(
+            raise InputError(
                 f"Every row of {name} must have the {len(header)} cells of its header, but line "
                 f"{line} has {len(row)}; write decimal points, quote cells that hold a separator."
             )
         lines.append(line)
         cells.append([row[place].strip() for place in places])
     if not cells:
-        raise ValueError(f"{name} must have a row after its header, but has none; check the file.")
+        raise InputError(f"{name} must have a row after its header, but has none; check the file.")
     table = pd.DataFrame(cells, columns=list(COLUMNS), dtype=object)
     missing = table.map(lambda cell: cell.lower() in _MISSING)
     columns = {"type": _read_types(table["type"], missing["type"], lines, name)}
@@ -143,19 +145,19 @@ def parse_wine_csv(content: bytes, name: str = "the CSV") -> pd.DataFrame:
 
 def _decode(content: bytes, name: str) -> str:
     if b"\0" in content:
-        raise ValueError(
+        raise InputError(
             f"{name} must be plain text, but byte {content.index(0)} is NUL, as in UTF-16 and in "
             "spreadsheet files; save it as a CSV in UTF-8."
         )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise InputError(
             f"{name} must be text in UTF-8, but byte {error.start} is 0x{content[error.start]:02x};"
             " save it as a CSV in UTF-8."
         ) from None
     if not text.strip():
-        raise ValueError(f"{name} must be a CSV with a header and rows, but is empty; check it.")
+        raise InputError(f"{name} must be a CSV with a header and rows, but is empty; check it.")
     return text
 
 
@@ -168,7 +170,7 @@ def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
         try:
             row = next(lines, None)
         except csv.Error as error:
-            raise ValueError(
+            raise InputError(
                 f"{name} must be a CSV, but line {lines.line_num} cannot be split into cells "
                 f"({error}); look for a stray quote."
             ) from None
@@ -196,7 +198,7 @@ def _find_columns(header: list[str], name: str) -> list[int]:
     for column in COLUMNS:
         count = plain.count(_plain(column))
         if count > 1:
-            raise ValueError(
+            raise InputError(
                 f"{name} must have each column once, but has {column!r} {count} times; "
                 "remove or rename all but one."
             )
@@ -205,7 +207,7 @@ def _find_columns(header: list[str], name: str) -> list[int]:
                 column, [cell for cell in header[:500] if len(cell) < 100], n=1
             )
             hint = f"did you mean to rename {close[0]!r}?" if close else _describe(header)
-            raise ValueError(f"{name} must have the column {column!r}, but has not; {hint}")
+            raise InputError(f"{name} must have the column {column!r}, but has not; {hint}")
         places.append(plain.index(_plain(column)))
     return places
 
@@ -220,7 +222,7 @@ def _describe(header: list[str]) -> str:
 def _read_types(cells: pd.Series, missing: pd.Series, lines: list[int], name: str) -> pd.Series:
     types = cells.str.lower().mask(missing, None)
     for place in (~missing & ~types.isin(TYPES)).to_numpy().nonzero()[0][:1]:
-        raise ValueError(
+        raise InputError(
             f"The column 'type' of {name} must be white or red, but line {lines[place]} has "
             f"{_short(cells[place])}; correct it or leave the cell blank to drop the row."
         )
@@ -232,7 +234,7 @@ def _read_numbers(cells: pd.Series, missing: pd.Series, lines: list[int], name: 
 
     numbers = pd.to_numeric(cells.mask(missing), errors="coerce").astype("float64")
     for place in (~missing & ~(numbers.abs() <= _LARGEST)).to_numpy().nonzero()[0][:1]:
-        raise ValueError(
+        raise InputError(
             f"The column {cells.name!r} of {name} must hold finite numbers, but line "
             f"{lines[place]} has {_short(cells[place])}; {_cure(cells[place])}."
         )

@@ -81,7 +81,7 @@ def make_study(
     address: str = "sqlite:///study.db", name: str = "wine", trials: int = 3, **attributes: Any
 ) -> optuna.Study:
     """Store a small study that Optuna alone made."""
-    from tuners.study_storage import open_storage
+    from tuners.study.storage import open_storage
 
     study = optuna.create_study(storage=open_storage(address), study_name=name)
     for key, value in attributes.items():
@@ -717,12 +717,8 @@ def test_a_run_of_another_version_is_refused_or_gone_on_with(
 
 
 def test_what_this_version_cannot_read_is_refused_by_its_name() -> None:
-    from tuners.study_record import (
-        recorded_bounds,
-        recorded_comparison,
-        recorded_curves,
-        recorded_facts,
-    )
+    from tuners.comparison.result import recorded_comparison
+    from tuners.study.recording import recorded_bounds, recorded_curves, recorded_facts
 
     study = optuna.create_study(study_name="old")
     for key, read in (

@@ -37,26 +37,26 @@ PUBLIC = [f"tuners.{name}" for name in tuners.__all__] + [
 WITHOUT_TENSORFLOW = (
     "search_spaces",
     "tuners",
-    "tuners.argument_checks",
-    "tuners.comparison",
-    "tuners.curve_bounds",
-    "tuners.curve_plot",
-    "tuners.curve_smoothing",
-    "tuners.loss_curve",
-    "tuners.paired_statistics",
-    "tuners.published_rules",
+    "tuners._checks",
+    "tuners.comparison.result",
+    "tuners.curves.bounds",
+    "tuners.curves.plot",
+    "tuners.curves.smoothing",
+    "tuners.curves.loss_curve",
+    "tuners.comparison.statistics",
+    "tuners.curves.published_rules",
     "tuners.report",
     "tuners.report.summary",
-    "tuners.study_record",
-    "tuners.sweep_bounds",
-    "tuners.trial_attributes",
+    "tuners.study.recording",
+    "tuners.curves.sweep",
+    "tuners.study.schema",
 )
 # their own tests run their examples, which take seconds
 EXAMPLES_RUN_ELSEWHERE = (
-    "tuners.keras_tuner_narrowing",
-    "tuners.keras_tuner_search",
-    "tuners.optuna_oracle",
-    "tuners.population_tuner",
+    "tuners.integrations.keras_tuner_space",
+    "tuners.engines.keras_tuner_engine",
+    "tuners.integrations.keras_tuner_oracle",
+    "tuners.integrations.keras_tuner_population",
 )
 
 
@@ -140,7 +140,7 @@ def test_curves_statistics_records_and_reports_work_without_tensorflow() -> None
         f"for name in {WITHOUT_TENSORFLOW!r}: importlib.import_module(name)\n"
         "import numpy as np, optuna\n"
         "from tuners import Comparison, LossCurve, record\n"
-        "from tuners.study_record import recorded_bounds, recorded_curves\n"
+        "from tuners.study.recording import recorded_bounds, recorded_curves\n"
         "optuna.logging.set_verbosity(optuna.logging.ERROR)\n"
         "rates = np.geomspace(1e-6, 10, 200)\n"
         "losses = 2.3 - 1.4 / (1 + (1e-2 / rates) ** 2) + (rates / 0.5) ** 2\n"
@@ -174,7 +174,7 @@ def test_no_room_imports_the_command() -> None:
         for path in source_files("tuners")
         for name in imported(path)
         if name.split(".")[0] == "run_search"
-        or (name.startswith("tuners.command") and path.parent.name != "command")
+        or (name.startswith("tuners.cli") and path.parent.name != "cli")
     }
     assert found == set()
 

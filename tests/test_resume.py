@@ -38,8 +38,8 @@ sys.exit(run_search.main(arguments))
 
 AT_WORK = """
 import sys, time, optuna
-from tuners.study_storage import open_storage
-from tuners.worker_signs import at_work
+from tuners.study.storage import open_storage
+from tuners.study.heartbeat import at_work
 
 study = optuna.load_study(study_name="tiny", storage=open_storage(sys.argv[1]))
 with at_work(study):
@@ -67,9 +67,14 @@ def expected(place: Path) -> dict[str, Any]:
 def test_three_kills_resume_to_an_equal_study(place: Path, expected: dict[str, Any]) -> None:
     arguments, address = command(place / "cut"), f"sqlite:///{place}/cut/study.db"
     for module, name, count, done in (
-        ("tuners.study_record", "record", 2, 0),  # the curve is recorded, the bounds are not
-        ("tuners.shared_work", "tell", 12, 11),  # three trials of the second batch are told
-        ("tuners.shared_pairs", "_tell", 6, 24 + 5),  # five pairs of the first batch are told
+        ("tuners.study.recording", "record", 2, 0),  # the curve is recorded, the bounds are not
+        ("tuners.study.work_queue", "tell", 12, 11),  # three trials of the second batch are told
+        (
+            "tuners.comparison.shared_pairs",
+            "_tell",
+            6,
+            24 + 5,
+        ),  # five pairs are told
     ):
         driver = [sys.executable, "-c", DRIVER, module, name, str(count), *arguments[1:]]
         process = start(driver)

@@ -16,33 +16,35 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
-    from tuners.comparison import Comparison, compare
-    from tuners.loss_curve import LossCurve
-    from tuners.narrowed_sampler import NarrowedSampler
-    from tuners.narrowing import narrow
-    from tuners.optuna_oracle import OptunaOracle
-    from tuners.population_tuner import PopulationTuner
-    from tuners.range_callback import LearningRateRangeTest
-    from tuners.range_testing import range_test
+    from tuners.comparison.comparing import compare
+    from tuners.comparison.result import Comparison
+    from tuners.curves.loss_curve import LossCurve
+    from tuners.engines.searching import search
+    from tuners.integrations.keras_tuner_oracle import OptunaOracle
+    from tuners.integrations.keras_tuner_population import PopulationTuner
+    from tuners.integrations.narrowing import narrow
+    from tuners.integrations.optuna_sampler import NarrowedSampler
+    from tuners.range_tests.callback import LearningRateRangeTest
+    from tuners.range_tests.runner import range_test
     from tuners.report import write_report
-    from tuners.searching import search
-    from tuners.study_record import record
-    from tuners.training import TrainingRecord, train
+    from tuners.study.recording import record
+    from tuners.training.records import TrainingRecord
+    from tuners.training.runner import train
 
 _HOMES = {
-    "LossCurve": "tuners.loss_curve",
-    "range_test": "tuners.range_testing",
-    "LearningRateRangeTest": "tuners.range_callback",
-    "train": "tuners.training",
-    "TrainingRecord": "tuners.training",
-    "search": "tuners.searching",
-    "compare": "tuners.comparison",
-    "Comparison": "tuners.comparison",
-    "NarrowedSampler": "tuners.narrowed_sampler",
-    "narrow": "tuners.narrowing",
-    "OptunaOracle": "tuners.optuna_oracle",
-    "PopulationTuner": "tuners.population_tuner",
-    "record": "tuners.study_record",
+    "LossCurve": "tuners.curves.loss_curve",
+    "range_test": "tuners.range_tests.runner",
+    "LearningRateRangeTest": "tuners.range_tests.callback",
+    "train": "tuners.training.runner",
+    "TrainingRecord": "tuners.training.records",
+    "search": "tuners.engines.searching",
+    "compare": "tuners.comparison.comparing",
+    "Comparison": "tuners.comparison.result",
+    "NarrowedSampler": "tuners.integrations.optuna_sampler",
+    "narrow": "tuners.integrations.narrowing",
+    "OptunaOracle": "tuners.integrations.keras_tuner_oracle",
+    "PopulationTuner": "tuners.integrations.keras_tuner_population",
+    "record": "tuners.study.recording",
     "write_report": "tuners.report",
 }
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces import LearningRateBounds, learning_rate
-from search_spaces.learning_rate import STATUSES, check_range
+from search_spaces._input import check_range
+from search_spaces.learning_rate import STATUSES
 
 RATES = st.floats(1e-12, 1e6, allow_subnormal=False)
 

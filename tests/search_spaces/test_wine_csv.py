@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from search_spaces import wine_csv
+from search_spaces._input import InputError
 from search_spaces.wine_csv import COLUMNS, find_wine_csv, parse_wine_csv, read_wine_csv
 
 HEADER = ",".join(COLUMNS)
@@ -185,7 +186,7 @@ def test_a_file_that_breaks_a_rule_is_refused_in_one_sentence(name):
 
 def assert_plain(caught: pytest.ExceptionInfo[Exception]) -> None:
     message = str(caught.value)
-    assert type(caught.value) in (ValueError, FileNotFoundError)
+    assert type(caught.value) in (InputError, FileNotFoundError)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     assert message.isprintable()
     assert len(message) < 600
@@ -247,7 +248,7 @@ def check(content: bytes) -> None:
     except ValueError as error:
         refused = error
     if table is None:
-        assert type(refused) is ValueError
+        assert type(refused) is InputError
         assert "the CSV" in str(refused)
         assert str(refused).isprintable()
         return

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search_spaces._input import InputError
+
 if TYPE_CHECKING:
     import optuna
 
@@ -19,7 +21,7 @@ def write_report(study: optuna.Study, path: str | Path) -> Path:
 
     Beside the page stands a JSON file of the same name with every number in it (`report.json`
     for `report.html`), and `trials.csv` where there are more than 500 trials. Page and JSON stay
-    under 2 MB: `tuners.report.leaving_out` says what they leave to the CSV and the storage. Each
+    under 2 MB: `tuners.report.limits` says what they leave to the CSV and the storage. Each
     file is replaced in one move, so a reader never sees half of one.
 
     Args:
@@ -39,7 +41,7 @@ def write_report(study: optuna.Study, path: str | Path) -> Path:
         >>> write_report(study, tempfile.mkdtemp()).name
         'report.html'
     """
-    from tuners.report.leaving_out import leave_out
+    from tuners.report.limits import leave_out
     from tuners.report.page import render
     from tuners.report.page_tables import MOST_ROWS, trials_csv
     from tuners.report.summary import summarize
@@ -80,7 +82,7 @@ def _page_path(path: Path) -> Path:
     if path.suffix.lower() in (".html", ".htm") and not path.is_dir():
         return path
     if path.exists() and not path.is_dir():
-        raise ValueError(
+        raise InputError(
             f"`path` must be a folder or a .html file, but got the file {str(path)!r}; "
             "pass e.g. 'report.html'."
         )

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tuners.comparison import mean_and_sd
-from tuners.report.wording import number, rate, share
+from tuners.comparison.result import mean_and_sd
+from tuners.report.formatting import number, rate, share
 
 Outcome = Literal["passed", "failed", "not applicable"]
 OUTER_TENTH = 0.1

@@ -13,7 +13,8 @@ from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from tuners.report import wording
+from search_spaces._input import InputError
+from tuners.report import formatting
 from tuners.report.summary import summarize
 from tuners.report.verdicts import measure
 
@@ -54,7 +55,7 @@ def publish(
     if report is not None:
         report = Path(report)
         if not report.is_file():
-            raise ValueError(
+            raise InputError(
                 f"`report` must be the page that write_report wrote, but got {str(report)!r}, "
                 "which is no file."
             )
@@ -81,12 +82,12 @@ def write_note(summary: Mapping[str, Any], report: str | None = None) -> str:
     rows: list[tuple[str, str]] = []
     bounds, comparison = summary["bounds"], summary["comparison"]
     if bounds:
-        ends = f"{wording.rate(bounds['low'])} to {wording.rate(bounds['high'])}"
+        ends = f"{formatting.rate(bounds['low'])} to {formatting.rate(bounds['high'])}"
         rows.append(("bounds", f"{ends} ({bounds['status']})"))
     if comparison and comparison["pairs"]:
         mean, interval = comparison["mean_difference"], comparison["interval"]
-        ends = " to ".join(wording.signed(end) for end in interval) if interval else "n/a"
-        rows.append((f"gain in {measure(comparison)}", f"{wording.signed(mean)} [{ends}]"))
+        ends = " to ".join(formatting.signed(end) for end in interval) if interval else "n/a"
+        rows.append((f"gain in {measure(comparison)}", f"{formatting.signed(mean)} [{ends}]"))
         rows.append(("pairs won", f"{comparison['wins']:g} of {comparison['pairs']}"))
     failed = [check for check in summary["checks"] if check["outcome"] == "failed"]
     rows.append(("checks failed", ", ".join(check["code"] for check in failed) or "none"))
@@ -150,13 +151,13 @@ def draw_range_test(name: str, entry: Mapping[str, Any], baseline: float | None)
             x=math.log10(value),  # plotly places notes on a log axis by their exponent
             y=1.0 - 0.07 * row,
             yref="paper",
-            text=f"{words} {wording.rate(value)}",
+            text=f"{words} {formatting.rate(value)}",
             showarrow=False,
             xanchor="left",
             bgcolor="rgba(255,255,255,0.7)",
         )
     figure.update_layout(
-        title=f"Range test of {wording.shorten(name, 60)}",
+        title=f"Range test of {formatting.shorten(name, 60)}",
         xaxis={"type": "log", "title": "learning rate"},
         yaxis={"title": "loss", "range": _y_range(curve)},
         legend={"orientation": "h", "y": -0.25},
@@ -181,10 +182,10 @@ def open_server(
     dashboard = _need("optuna_dashboard")
     from optuna.artifacts import FileSystemArtifactStore
 
-    from tuners.study_storage import open_storage
+    from tuners.study.storage import open_storage
 
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
-        raise ValueError(f"`port` must be a whole number from 0 to 65535, but got {port!r}.")
+        raise InputError(f"`port` must be a whole number from 0 to 65535, but got {port!r}.")
     store = None
     if artifacts is not None:
         Path(artifacts).mkdir(parents=True, exist_ok=True)
@@ -193,7 +194,7 @@ def open_server(
     try:
         return make_server(HOST, port, application, _Server, _QuietHandler)
     except OSError as error:
-        raise ValueError(
+        raise InputError(
             f"`port` {port} on {HOST} cannot be used ({error.strerror}); pass another, or 0 for "
             "any free one."
         ) from None
@@ -246,7 +247,7 @@ def _replace_part(old: str, part: str) -> str:
 
 def _escape(words: str) -> str:
     """Return words that Markdown shows as they are."""
-    flat = " ".join(wording.shorten(words, 600).split())
+    flat = " ".join(formatting.shorten(words, 600).split())
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!" else c for c in flat)
 
 
@@ -263,7 +264,7 @@ def _need(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise ValueError(
+        raise InputError(
             f"The dashboard needs {name.partition('.')[0]}, which is not installed; "
             "run: pip install 'lr-range-tuner[dashboard]'."
         ) from None

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tuners.report.formatting import rate
 from tuners.report.svg import Panel, line, rect, text
-from tuners.report.wording import rate
 
 WIDE, NARROW = 860.0, 380.0
 MOST_POINTS = 400

@@ -18,8 +18,8 @@ from tuners.report.drawing import (
     log_range,
     width_class,
 )
+from tuners.report.formatting import number, rate
 from tuners.report.svg import Panel, figure, mark, padded, text
-from tuners.report.wording import number, rate
 
 MOST_SEED_LINES = 16
 

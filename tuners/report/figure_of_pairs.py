@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuners.report.drawing import Figure, both_widths, short_title, width_class
+from tuners.report.formatting import number, rate, signed
 from tuners.report.svg import Panel, figure, line, mark, padded, text, tick_label, ticks
 from tuners.report.verdicts import measure
-from tuners.report.wording import number, rate, signed
 
 
 def draw_pairs(comparison: Mapping[str, Any]) -> Figure | None:

@@ -18,9 +18,9 @@ from tuners.report.drawing import (
     short_title,
     width_class,
 )
-from tuners.report.leaving_out import BEST_MARKS, MOST_MARKS, spread_out
+from tuners.report.formatting import duration, number, rate
+from tuners.report.limits import BEST_MARKS, MOST_MARKS, spread_out
 from tuners.report.svg import Panel, figure, mark, padded, rect, text
-from tuners.report.wording import duration, number, rate
 
 
 def draw_trials(

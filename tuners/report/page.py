@@ -11,12 +11,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from tuners.report import wording
+from tuners.report import formatting
 from tuners.report.drawing import NARROW, WIDE, Figure
 from tuners.report.figure_of_curve import draw_loss_curve
 from tuners.report.figure_of_pairs import draw_pairs
 from tuners.report.figures_of_search import draw_best_so_far, draw_learning_curves, draw_trials
-from tuners.report.leaving_out import leave_out
+from tuners.report.limits import leave_out
 from tuners.report.page_tables import choose_rows, list_facts, trial_table
 from tuners.report.svg import Panel, figure, line, mark, text
 from tuners.report.verdicts import measure
@@ -30,14 +30,14 @@ _SIGNS = {
 }
 _CHECK_MARKS = {"passed": "\u2713", "failed": "\u2717", "not applicable": "\u2013"}
 _STYLES = {
-    "number": wording.number,
-    "short": lambda value: wording.number(value, 2),
-    "one": lambda value: wording.number(value if value is None else round(value, 1)),
-    "rate": wording.rate,
-    "signed": wording.signed,
-    "share": wording.share,
-    "share2": lambda value: wording.share(value, 2),
-    "duration": wording.duration,
+    "number": formatting.number,
+    "short": lambda value: formatting.number(value, 2),
+    "one": lambda value: formatting.number(value if value is None else round(value, 1)),
+    "rate": formatting.rate,
+    "signed": formatting.signed,
+    "share": formatting.share,
+    "share2": lambda value: formatting.share(value, 2),
+    "duration": formatting.duration,
 }
 
 
@@ -72,8 +72,8 @@ def render(
         "show": _lookup(summary),
         "paste": _breakable(summary["paste"]),
         "spread": _spread(summary),
-        "short": wording.shorten,
-        "rate": wording.rate,
+        "short": formatting.shorten,
+        "rate": formatting.rate,
         "swatch": _swatch,
         "sign": _SIGNS.get(summary["verdict"], "\u25cb"),
         "css": Markup(_asset("page.css")),
@@ -128,7 +128,9 @@ def _spread(summary: Mapping[str, Any]) -> Any:
         pair = summary["comparison"]["scores"][score][side]
         tags = [
             _number_tag(("comparison", "scores", score, side, str(i)), value, words)
-            for i, (value, words) in enumerate(zip(pair, wording.mean_with_sd(*pair), strict=True))
+            for i, (value, words) in enumerate(
+                zip(pair, formatting.mean_with_sd(*pair), strict=True)
+            )
         ]
         return Markup("{} \u00b1 {}").format(*tags)
 
@@ -194,7 +196,7 @@ def _trial_figures(summary: Mapping[str, Any]) -> list[tuple[Figure, str]]:
             name=f"trials-{index}",
         )
         if drawn is not None:
-            found.append((drawn, f"Every trial by its {wording.shorten(name, 60)}."))
+            found.append((drawn, f"Every trial by its {formatting.shorten(name, 60)}."))
     return found
 
 
@@ -205,21 +207,21 @@ def _describe_search(summary: Mapping[str, Any]) -> str:
     line = f"{len(summary['trials'])} trials: {', '.join(parts)}."
     best = summary["best_trial"]
     if best:
-        at = f" at {wording.rate(best['learning_rate'])}" if best["learning_rate"] else ""
+        at = f" at {formatting.rate(best['learning_rate'])}" if best["learning_rate"] else ""
         line += (
-            f" Best: trial {best['number']}{at} with {wording.number(best['value'])} in "
-            f"{wording.shorten(summary['objective'], 60)} ({better} is better), a selection score "
-            "that looks better than it is."
+            f" Best: trial {best['number']}{at} with {formatting.number(best['value'])} in "
+            f"{formatting.shorten(summary['objective'], 60)} ({better} is better), a selection "
+            "score that looks better than it is."
         )
     return line
 
 
 def _describe_gain(summary: Mapping[str, Any]) -> str:
     comparison, seconds = summary["comparison"], summary["cost"]["seconds_total"]
-    spent = f"All of it took {wording.duration(seconds)}. " if seconds is not None else ""
+    spent = f"All of it took {formatting.duration(seconds)}. " if seconds is not None else ""
     if not comparison or not comparison["pairs"]:
         return f"{spent}No gain was measured."
-    gain = wording.signed(comparison["mean_difference"])
+    gain = formatting.signed(comparison["mean_difference"])
     shown = {
         "better": "The gain is shown.",
         "worse": "It is a loss: the search bought nothing here but the knowledge.",
@@ -256,7 +258,7 @@ def _confusions(comparison: Mapping[str, Any] | None) -> list[tuple[str, str, li
         matrix = comparison[side]["confusion"]
         if matrix:
             shares = [[count / max(sum(row), 1e-12) for count in row] for row in matrix]
-            title = f"{side} {wording.rate(comparison[f'{side}_learning_rate'])}"
+            title = f"{side} {formatting.rate(comparison[f'{side}_learning_rate'])}"
             found.append((title, side, shares))
     return found
 
@@ -283,8 +285,8 @@ def _interval_strip(comparison: Mapping[str, Any] | None) -> str:
         panel.add(text(panel.right, panel.bottom + 14, "chosen better \u2192", "tick", "end"))
         drawings.append(figure(width, 66, [panel], css))
     words = (
-        f"Mean gain {wording.signed(mean)}, 95 % interval {wording.signed(low)} to "
-        f"{wording.signed(high)}."
+        f"Mean gain {formatting.signed(mean)}, 95 % interval {formatting.signed(low)} to "
+        f"{formatting.signed(high)}."
     )
     return f'<div class="strip" role="img" aria-label="{escape(words)}">{"".join(drawings)}</div>'
 

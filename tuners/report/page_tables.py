@@ -7,8 +7,8 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tuners.report import wording
-from tuners.report.leaving_out import spread_out
+from tuners.report import formatting
+from tuners.report.limits import spread_out
 
 MOST_ROWS = 500
 BEST_ROWS = 200
@@ -73,12 +73,14 @@ def trials_csv(summary: Mapping[str, Any]) -> str:
 def list_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the facts in words, the known ones first and in order, the rest after them."""
     facts = {k: v for k, v in summary["facts"].items() if v is not None and v != "" and v != {}}
-    rows: list[tuple[str, str]] = [("study", wording.shorten(summary["study_name"], 600))]
+    rows: list[tuple[str, str]] = [("study", formatting.shorten(summary["study_name"], 600))]
     for name, title in _FACTS.items():
         if name in facts:
             value = facts.pop(name)
             text = (
-                wording.rate(value) if "learning_rate" in name and _real(value) else _words(value)
+                formatting.rate(value)
+                if "learning_rate" in name and _real(value)
+                else _words(value)
             )
             rows.append((title, text))
     for name in list(facts):
@@ -97,8 +99,8 @@ def trial_table(
         for name in dict.fromkeys(name for row in rows for name in row["params"])
         if name != summary["parameter"]
     ]
-    heads = ["trial", "state", "role", "lr", wording.shorten(summary["objective"], 30)]
-    heads += [wording.shorten(name, 30) for name in names]
+    heads = ["trial", "state", "role", "lr", formatting.shorten(summary["objective"], 30)]
+    heads += [formatting.shorten(name, 30) for name in names]
     heads += ["best epoch", "epochs", "seed", "seconds"]
     best = summary["best_trial"]
     cells = []
@@ -107,12 +109,12 @@ def trial_table(
         line = [
             _cell(row["number"]),
             _cell(state),
-            _cell(wording.shorten(row["role"], 30)),
-            _cell(row["learning_rate"], wording.rate),
-            _cell(row["value"], lambda value: wording.number(value, 5)),
+            _cell(formatting.shorten(row["role"], 30)),
+            _cell(row["learning_rate"], formatting.rate),
+            _cell(row["value"], lambda value: formatting.number(value, 5)),
         ]
         line += [
-            _cell(value, lambda v: wording.number(v) if _real(v) else wording.shorten(v, 40))
+            _cell(value, lambda v: formatting.number(v) if _real(v) else formatting.shorten(v, 40))
             for value in (row["params"].get(name) for name in names)
         ]
         epoch = (
@@ -124,7 +126,7 @@ def trial_table(
     return heads, cells
 
 
-def _cell(value: Any, style: Callable[[Any], str] = wording.number) -> dict[str, Any]:
+def _cell(value: Any, style: Callable[[Any], str] = formatting.number) -> dict[str, Any]:
     if value is None:
         return {"text": "\u2013", "key": None}
     return {"text": style(value), "key": value if _real(value) else None}
@@ -135,7 +137,7 @@ def _words(value: Any) -> str:
         return ", ".join(f"{name} {item}" for name, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(_words(item) for item in value)
-    return wording.number(value, 6) if _real(value) else str(value)
+    return formatting.number(value, 6) if _real(value) else str(value)
 
 
 def _real(value: Any) -> bool:

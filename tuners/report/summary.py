@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from search_spaces._input import InputError
 from search_spaces.learning_rate import LearningRateBounds
-from tuners.comparison import Comparison, mean_and_sd
+from tuners.comparison.result import Comparison, mean_and_sd
 from tuners.report import verdicts
 from tuners.report.checks import run_checks
+from tuners.report.formatting import hide_passwords
 from tuners.report.trial_rows import (
     ENDED,
     best_row,
@@ -25,13 +27,12 @@ from tuners.report.trial_rows import (
     tame,
     trial_rows,
 )
-from tuners.report.wording import hide_passwords
-from tuners.study_record import plain
+from tuners.study.schema import plain
 
 if TYPE_CHECKING:
     import optuna
 
-    from tuners.loss_curve import LossCurve
+    from tuners.curves.loss_curve import LossCurve
 
 T = TypeVar("T")
 
@@ -141,7 +142,7 @@ def _read_all(
 
 
 def _read_curve(entry: Mapping[str, Any]) -> LossCurve:
-    from tuners.loss_curve import LossCurve
+    from tuners.curves.loss_curve import LossCurve
 
     return LossCurve.from_dict(entry)
 
@@ -169,7 +170,7 @@ def _read_comparison(stored: Any, notes: list[str]) -> dict[str, Any] | None:
             if None not in means:
                 found["accuracy_gain"] = means[0] - means[1]
         elif comparison.pairs:
-            raise ValueError("a comparison with pairs has two arms")
+            raise InputError("a comparison with pairs has two arms")
     except (ValueError, TypeError, KeyError, AttributeError):
         notes.append("The study's `comparison` cannot be read and is left out.")
         return None
@@ -178,7 +179,7 @@ def _read_comparison(stored: Any, notes: list[str]) -> dict[str, Any] | None:
 
 def _draw_curve(curve: LossCurve) -> dict[str, Any]:
     """Return the stored curve with its smoothed mean and the band of its smoothed seeds."""
-    from tuners.curve_smoothing import smooth_curve
+    from tuners.curves.smoothing import smooth_curve
 
     table = np.asarray(curve.losses, float).reshape(len(curve.learning_rates), -1)
     rates = np.asarray(curve.learning_rates, float)

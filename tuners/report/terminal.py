@@ -14,7 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tuners.report import wording
+from tuners.report import formatting
 from tuners.report.verdicts import measure
 
 _TONES = {"better": "green", "worse": "red"}
@@ -30,17 +30,17 @@ def start_block(facts: Mapping[str, Any], *, out: str | None = None) -> Renderab
         facts: The study's facts; what is missing is left out.
         out: Where the files go.
     """
-    facts = wording.hide_passwords(facts)
+    facts = formatting.hide_passwords(facts)
     get = facts.get
     rows = ", ".join(
-        f"{wording.number(get(f'{part}_rows'))} {part}"
+        f"{formatting.number(get(f'{part}_rows'))} {part}"
         for part in ("train", "validation", "test")
         if get(f"{part}_rows") is not None
     )
     data = _join(get("task"), rows, get("data_hash") and f"sha256 {get('data_hash')}")
     model = _join(
         get("optimizer"),
-        get("model_parameters") and f"{wording.number(get('model_parameters'))} parameters",
+        get("model_parameters") and f"{formatting.number(get('model_parameters'))} parameters",
         get("batch_size") and f"batch {get('batch_size')}",
         get("epochs") and f"{get('epochs')} epochs",
     )
@@ -54,7 +54,7 @@ def start_block(facts: Mapping[str, Any], *, out: str | None = None) -> Renderab
     baseline = get("baseline_learning_rate")
     compared = _join(
         pairs is not None and f"{pairs} pairs",
-        baseline is not None and f"baseline {wording.rate(baseline)}",
+        baseline is not None and f"baseline {formatting.rate(baseline)}",
     )
     seed = _join(get("seed") is not None and f"{get('seed')}", get("machine"))
     lines = [
@@ -63,7 +63,7 @@ def start_block(facts: Mapping[str, Any], *, out: str | None = None) -> Renderab
         ("search", search),
         ("compare", compared),
         ("seed", seed),
-        ("files", out and wording.hide_passwords(out)),
+        ("files", out and formatting.hide_passwords(out)),
     ]
     return _pairs([(name, words) for name, words in lines if words])
 
@@ -103,9 +103,9 @@ def trial_line(
     if row["seconds"] is not None:
         words += f"  {row['seconds']:.1f} s"
     if row["role"] != "search":
-        words += f"  {wording.shorten(row['role'], 12)}"
+        words += f"  {formatting.shorten(row['role'], 12)}"
     if seconds_left is not None:
-        words += f"  left {wording.duration(seconds_left)}"
+        words += f"  left {formatting.duration(seconds_left)}"
     return words.translate(_PLAIN).rstrip()
 
 
@@ -134,14 +134,14 @@ def end_block(
         lines.append(
             (
                 "bounds",
-                f"{wording.rate(bounds['low'])} to {wording.rate(bounds['high'])} "
+                f"{formatting.rate(bounds['low'])} to {formatting.rate(bounds['high'])} "
                 f"({bounds['status']}): {_plain(bounds['reason'], 2 * width)}",
             )
         )
     if best:
-        score = f"{wording.shorten(summary['objective'], 40)} {wording.number(best['value'])}"
+        score = f"{formatting.shorten(summary['objective'], 40)} {formatting.number(best['value'])}"
         where = f"trial {best['number']} of {len(summary['trials'])}; a selection score"
-        lines.append(("best trial", f"{wording.rate(best['learning_rate'])}, {score} ({where})"))
+        lines.append(("best trial", f"{formatting.rate(best['learning_rate'])}, {score} ({where})"))
     if lines:
         parts.append(_pairs(lines))
     table = _table(summary["comparison"])
@@ -180,14 +180,14 @@ def _table(comparison: Mapping[str, Any] | None) -> Table | None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(f"{comparison['pairs']} pairs")
     for side in ("chosen", "baseline"):
-        head = f"{side} {wording.rate(comparison[f'{side}_learning_rate'])}"
+        head = f"{side} {formatting.rate(comparison[f'{side}_learning_rate'])}"
         table.add_column(head, justify="right")
     table.add_column("gain", justify="right")
     scores = comparison["scores"]
-    gain = wording.signed(comparison["mean_difference"]).translate(_PLAIN)
+    gain = formatting.signed(comparison["mean_difference"]).translate(_PLAIN)
     table.add_row(measure(comparison), *_spreads(scores["value"]), gain)
     if comparison["accuracy_gain"] is not None:
-        gain = wording.signed(comparison["accuracy_gain"]).translate(_PLAIN)
+        gain = formatting.signed(comparison["accuracy_gain"]).translate(_PLAIN)
         table.add_row("test accuracy", *_spreads(scores["accuracy"]), gain)
     if comparison["test_noise"] is not None:
         table.add_row("noise of the test set", "", "", f"+-{comparison['test_noise']:.2g}")
@@ -206,7 +206,7 @@ def _table(comparison: Mapping[str, Any] | None) -> Table | None:
 def _spreads(sides: Mapping[str, Sequence[float | None]]) -> list[str]:
     found = []
     for side in ("chosen", "baseline"):
-        mean, sd = wording.mean_with_sd(*sides[side])
+        mean, sd = formatting.mean_with_sd(*sides[side])
         found.append(f"{mean} +- {sd}")
     return found
 
@@ -225,9 +225,9 @@ def _cost(cost: Mapping[str, Any]) -> str:
     for part in ("range_test", "search", "comparison"):
         seconds = cost[f"seconds_{part}"]
         if seconds is not None:
-            parts.append(f"{part.replace('_', ' ')} {wording.duration(seconds)}")
+            parts.append(f"{part.replace('_', ' ')} {formatting.duration(seconds)}")
     if cost["seconds_total"] is not None:
-        parts.append(f"total {wording.duration(cost['seconds_total'])}")
+        parts.append(f"total {formatting.duration(cost['seconds_total'])}")
     return ", ".join(parts)
 
 
@@ -241,14 +241,14 @@ def _pairs(lines: Sequence[tuple[str, str]]) -> Table:
 
 
 def _join(*words: Any) -> str:
-    return ", ".join(wording.shorten(word, 200) for word in words if word)
+    return ", ".join(formatting.shorten(word, 200) for word in words if word)
 
 
 def _plain(words: str, length: int) -> str:
     # control characters of a stranger's name must not reach a terminal
     clean = "".join(c if c.isprintable() else " " for c in words.translate(_PLAIN))
-    return wording.shorten(clean, max(40, length)).translate(_PLAIN)
+    return formatting.shorten(clean, max(40, length)).translate(_PLAIN)
 
 
 def _short_rate(row: Mapping[str, Any]) -> str:
-    return "-" if row["learning_rate"] is None else wording.rate(row["learning_rate"])
+    return "-" if row["learning_rate"] is None else formatting.rate(row["learning_rate"])

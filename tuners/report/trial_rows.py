@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuners.study_record import STALE
+from tuners.study.schema import STALE
 
 if TYPE_CHECKING:
     import optuna

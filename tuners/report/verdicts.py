@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuners.report.wording import number, paste_line, rate, signed
+from tuners.report.formatting import number, paste_line, rate, signed
 
 
 def decide(summary: Mapping[str, Any]) -> dict[str, Any]:

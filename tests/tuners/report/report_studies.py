@@ -12,9 +12,9 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from search_spaces import LearningRateBounds
-from tuners.comparison import Arm, Comparison, judge_arms
-from tuners.loss_curve import LossCurve
-from tuners.study_record import record, record_facts
+from tuners.comparison.result import Arm, Comparison, judge_arms
+from tuners.curves.loss_curve import LossCurve
+from tuners.study.recording import record, record_facts
 
 START = datetime.datetime(2026, 3, 14, 9, 26, 53)
 BOUNDS = LearningRateBounds(

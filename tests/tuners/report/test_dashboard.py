@@ -21,7 +21,7 @@ from search_spaces import LearningRateBounds
 from tuners import write_report
 from tuners.report.dashboard import HOST, draw_range_test, open_server, publish, serve, write_note
 from tuners.report.summary import summarize
-from tuners.study_record import record
+from tuners.study.recording import record
 
 dashboard = pytest.importorskip("optuna_dashboard", reason="the extra `dashboard` is missing")
 pytestmark = pytest.mark.slow

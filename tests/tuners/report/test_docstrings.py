@@ -6,14 +6,14 @@ import importlib
 import pytest
 
 MODULES = [
-    "tuners.comparison",
-    "tuners.confusion",
-    "tuners.paired_statistics",
+    "tuners.comparison.comparing",
+    "tuners.comparison.confusion",
+    "tuners.comparison.statistics",
     "tuners.report",
     "tuners.report.summary",
     "tuners.report.svg",
     "tuners.report.terminal",
-    "tuners.report.wording",
+    "tuners.report.formatting",
 ]
 
 

@@ -22,8 +22,8 @@ from report_studies import (
 
 from search_spaces import LearningRateBounds
 from tuners import write_report
-from tuners.loss_curve import LossCurve
-from tuners.study_record import record
+from tuners.curves.loss_curve import LossCurve
+from tuners.study.recording import record
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)> ' \U0001f377 " + "long" * 125
 

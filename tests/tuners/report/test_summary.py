@@ -11,9 +11,9 @@ from optuna.trial import TrialState, create_trial
 from report_studies import BOUNDS, make_comparison, make_facts, make_study, make_trial, make_trials
 
 from search_spaces import LearningRateBounds
-from tuners.comparison import Comparison
+from tuners.comparison.result import Comparison
 from tuners.report.summary import summarize
-from tuners.study_record import record
+from tuners.study.recording import record
 
 KEYS = {
     "verdict",

@@ -1,0 +1,164 @@
+"""search(): arguments, storages and studies made with other settings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+from search_spaces import LearningRateBounds, TuningTask
+from search_spaces.task import with_data
+from tuners import search
+from tuners.engines.plan import SETTINGS
+from tuners.study.metadata import task_facts, task_hash
+from tuners.study.recording import recorded_facts
+
+BOUNDS = LearningRateBounds(1e-3, 0.3, 0.05, "ok", "by hand")
+
+
+def build() -> Any:
+    import keras
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.01), loss="mse")
+    return model
+
+
+@pytest.fixture(scope="module")
+def task() -> TuningTask:
+    x = np.random.default_rng(0).normal(size=(24, 3)).astype("float32")
+    y = x.sum(axis=1)
+    return TuningTask("line", build, (x[:16], y[:16]), (x[16:], y[16:]), batch_size=8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"engine": "optunna"}, r"`engine` must be one of optuna, .* did you mean 'optuna'"),
+        ({"sampler": "tpee"}, r"`sampler` must be one of .* did you mean 'tpe'"),
+        ({"engine": "keras-tuner", "tuner": "bayes"}, r"`tuner` must .* did you mean 'bayesian'"),
+        ({"engine": "keras-tuner", "pruner": "median"}, r"`pruner` is for the Optuna engine"),
+        ({"pruner": "halving"}, r"`pruner` must be one of none, .*'successive_halving'"),
+        ({"how": "both"}, r"`how` must be one of population, sequential, but got 'both'"),
+        ({"trials": 0}, r"`trials` must be a whole number of 1 or more, but got 0"),
+        ({"epochs": 1.5}, r"`epochs` must be a whole number of 1 or more, but got 1.5"),
+        ({"seeds_per_trial": 0}, r"`seeds_per_trial` must be a whole number of 1 or more"),
+        ({"batch": -1}, r"`batch` must be a whole number of 1 or more, but got -1"),
+        ({"seed": -1}, r"`seed` must be a whole number of 0 or more, but got -1"),
+    ],
+)
+def test_bad_options(task: TuningTask, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        search(task, BOUNDS, **arguments)
+
+
+def test_bad_tasks_and_bounds(task: TuningTask) -> None:
+    with pytest.raises(ValueError, match="`task` must be a TuningTask, or several by name"):
+        search("wine", BOUNDS)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="`bounds` must be LearningRateBounds, a LossCurve or"):
+        search(task, None)
+    with pytest.raises(ValueError, match=r"`bounds` must have the names of `task`, \['a'\], but"):
+        search({"a": task}, {"b": BOUNDS})
+    with pytest.raises(ValueError, match="`bounds` must have the names of `task`"):
+        search({"a": task}, BOUNDS)
+    with pytest.raises(ValueError, match=r"`task\['a'\]` must be a TuningTask, but got str"):
+        search({"a": "wine"}, {"a": BOUNDS})  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match=r"`task` may be several tasks .* engine='optuna' only"):
+        search({"a": task}, {"a": BOUNDS}, engine="keras-tuner")
+
+
+def test_a_storage_that_cannot_be_reached(task: TuningTask) -> None:
+    with pytest.raises(ValueError, match=r"`storage` could not be opened: .*me:\*\*\*@") as caught:
+        search(task, BOUNDS, storage="postgresql+psycopg://me:hush@127.0.0.1:1/wine")
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_importing_search_does_not_load_tensorflow() -> None:
+    code = "import sys; from tuners import search, narrow; sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_a_study_of_other_settings_is_refused(task: TuningTask, tmp_path: Path) -> None:
+    arguments: dict[str, Any] = {
+        "storage": f"sqlite:///{tmp_path}/study.db",
+        "study_name": "mine",
+        "trials": 1,
+        "epochs": 1,
+    }
+    study = search(task, BOUNDS, **arguments)
+    before = (len(study.trials), study.user_attrs)
+    changed: list[tuple[dict[str, Any], str]] = [
+        ({"epochs": 2}, "epochs was 1, now 2"),
+        ({"seed": 3}, "seed was 0, now 3"),
+        ({"sampler": "random"}, "sampler was tpe, now random"),
+        ({"seeds_per_trial": 2, "batch": 4}, "batch was 8, now 4; seeds_per_trial was 1, now 2"),
+        ({"objective": "loss"}, "objective was val_loss, now loss"),
+        ({"pruner": "median"}, "pruner was none, now median"),
+        ({"engine": "keras-tuner"}, "engine was optuna, now keras-tuner; tuner was None"),
+        ({"bounds": (1e-3, 0.2)}, "bounds of learning_rate was 0.001 to 0.3, now 0.001 to 0.2"),
+        ({"task": with_data(task, batch_size=4)}, "batch_size was 8, now 4"),
+        ({"task": with_data(task, train=task.validation)}, "data_hash was"),
+        ({"task": with_data(task, facts={"optimizer": "other"})}, "optimizer was SGD, now other"),
+    ]
+    for change, message in changed:
+        options = {"task": task, "bounds": BOUNDS, **arguments, **change}
+        with pytest.raises(ValueError, match=message) as caught:
+            search(**options)
+        assert "`study_name` 'mine' in sqlite:///" in str(caught.value)
+    search(task, BOUNDS, **{**arguments, "study_name": "kt"}, engine="keras-tuner", tuner="random")
+    with pytest.raises(ValueError, match="batch was 8, now 4"):
+        search(
+            task,
+            BOUNDS,
+            **{**arguments, "study_name": "kt", "batch": 4},
+            engine="keras-tuner",
+            tuner="random",
+        )
+    loaded = optuna.load_study(storage=arguments["storage"], study_name="mine")
+    assert (len(loaded.trials), loaded.user_attrs) == before
+
+    theirs = optuna.create_study(storage=arguments["storage"], study_name="theirs")
+    theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    with pytest.raises(ValueError, match="'theirs' names a study whose trials `search` did not"):
+        search(task, BOUNDS, **{**arguments, "study_name": "theirs"})
+
+
+@pytest.mark.slow
+def test_facts_and_default_name(task: TuningTask) -> None:
+    started = {"trials": 1, "epochs": 1}
+    study = search(with_data(task, facts={"colour": "red"}), (1e-3, 0.1), **started)
+    assert study.study_name == "line"
+    facts = recorded_facts(study)
+    assert facts["colour"] == "red"
+    assert facts["data_hash"] == task_hash(task)
+    assert facts["versions"]["optuna"] == optuna.__version__
+    assert facts["started"].endswith("+00:00")
+    assert study.user_attrs[SETTINGS]["bounds of learning_rate"] == "0.001 to 0.1"
+    assert study.user_attrs["bounds"]["learning_rate"]["reason"] == "Given by the user."
+
+
+@pytest.mark.slow
+def test_facts_of_a_schedule_and_of_datasets(task: TuningTask) -> None:
+    import keras
+    import tensorflow as tf
+
+    def scheduled() -> Any:
+        model = build()
+        schedule = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.9)
+        model.compile(keras.optimizers.SGD(schedule), loss="mse")
+        return model
+
+    facts = task_facts(with_data(task, build_model=scheduled), epochs=3)
+    assert facts["baseline_learning_rate"] == 0.5
+    data = tf.data.Dataset.from_tensor_slices(task.train).batch(8)
+    streamed = TuningTask("stream", build, data, task.validation)
+    facts = task_facts(streamed, epochs=3)
+    assert "train_rows" not in facts
+    assert (facts["validation_rows"], facts["optimizer"]) == (8, "SGD")

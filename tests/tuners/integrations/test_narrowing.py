@@ -1,0 +1,185 @@
+"""narrow() on Optuna studies; tuners have their own test."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+
+from search_spaces import LearningRateBounds
+from tuners import LossCurve, NarrowedSampler, narrow
+from tuners.integrations.narrowing import as_bounds
+from tuners.integrations.optuna_sampler import UNUSED
+from tuners.study.recording import recorded_bounds, recorded_curves
+
+BOUNDS = LearningRateBounds(1e-4, 1e-2, 2e-3, "ok", "by hand", declared=(1e-5, 1.0))
+
+
+def objective(trial: optuna.Trial) -> float:
+    return trial.suggest_float("learning_rate", 1e-6, 1.0, log=True)
+
+
+def roles(study: optuna.Study) -> list[str]:
+    return [trial.user_attrs.get("role", "") for trial in study.trials]
+
+
+def test_wraps_records_and_queues() -> None:
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
+    assert narrow(study, BOUNDS, baseline=0.5) is study
+    study.optimize(objective, n_trials=8)
+    rates = [trial.params["learning_rate"] for trial in study.trials]
+    assert rates[:2] == [2e-3, 0.5]
+    assert all(1e-4 <= rate <= 1e-2 for rate in rates[2:])
+    assert roles(study)[:3] == ["suggestion", "baseline", ""]
+    assert recorded_bounds(study) == {"learning_rate": BOUNDS}
+
+
+def test_again_replaces_the_bounds_and_queues_nothing_twice() -> None:
+    study = optuna.create_study()
+    for _ in range(3):
+        narrow(study, BOUNDS, baseline=0.5)
+        study.optimize(objective, n_trials=1)
+    assert roles(study) == ["suggestion", "baseline", ""]
+    assert isinstance(study.sampler, NarrowedSampler)
+    assert not isinstance(study.sampler.base_sampler, NarrowedSampler)
+    narrow(study, (2e-4, 5e-4))
+    narrow(study, (1e-3, 2e-3), "decay")
+    assert study.sampler.bounds == {"learning_rate": (2e-4, 5e-4), "decay": (1e-3, 2e-3)}
+    assert roles(study) == ["suggestion", "baseline", "", "suggestion", "suggestion"]
+
+
+@pytest.mark.slow
+def test_on_a_study_loaded_again(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path}/study.db"
+    for n_trials in (1, 3):
+        study = optuna.create_study(storage=address, study_name="mine", load_if_exists=True)
+        narrow(study, BOUNDS, baseline=np.float64(0.5))
+        study.optimize(objective, n_trials=n_trials)
+    assert roles(study) == ["suggestion", "baseline", "", ""]
+    resumed = optuna.load_study(storage=address, study_name="mine")
+    resumed.sampler = NarrowedSampler.from_study(resumed)
+    resumed.optimize(objective, n_trials=4)
+    assert all(1e-4 <= trial.params["learning_rate"] <= 1e-2 for trial in resumed.trials[2:])
+
+
+def test_a_loss_curve_gives_its_bounds_and_is_recorded() -> None:
+    rates = np.geomspace(1e-6, 1.0, 200)
+    decades = np.log10(rates)
+    losses = 1 - 0.8 / (1 + np.exp(-3 * (decades + 3))) + np.exp(np.minimum(3 * (decades + 0.7), 9))
+    curve = LossCurve(
+        rates, losses[:, None] + 0.01 * np.random.default_rng(0).normal(size=(200, 4))
+    )
+    study = narrow(optuna.create_study(), curve)
+    assert recorded_bounds(study)["learning_rate"] == curve.bounds()
+    assert recorded_curves(study)["learning_rate"].learning_rates == pytest.approx(rates, rel=1e-5)
+
+
+def test_a_name_that_never_comes_up_is_said() -> None:
+    study = narrow(optuna.create_study(), BOUNDS, "lr")
+    with pytest.warns(UserWarning, match=r"`lr`: came up in no trial.*\['learning_rate'\]"):
+        study.optimize(objective, n_trials=1)
+    assert study.user_attrs[UNUSED] == {"lr": "no trial suggested it"}
+
+
+def test_per_epoch_reports_and_pruning_stay_as_they_were() -> None:
+    def reporting(trial: optuna.Trial) -> float:
+        rate = objective(trial)
+        for epoch in range(4):
+            trial.report(abs(math.log10(rate) + 3) + 1 / (epoch + 1), epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return abs(math.log10(rate) + 3)
+
+    sampler = optuna.samplers.TPESampler(seed=0)
+    study = optuna.create_study(sampler=sampler, pruner=optuna.pruners.MedianPruner())
+    narrow(study, BOUNDS).optimize(reporting, n_trials=16)
+    assert {trial.state.name for trial in study.trials} == {"COMPLETE", "PRUNED"}
+
+
+def test_refuses() -> None:
+    study = optuna.create_study()
+    with pytest.raises(TypeError, match=r"`target` must be an optuna.Study or a keras_tuner.Tuner"):
+        narrow(3, BOUNDS)
+    with pytest.raises(ValueError, match="`name` must be the parameter's name, but got ''"):
+        narrow(study, BOUNDS, "")
+    for baseline in (0.0, -1.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match="`baseline` must be positive and finite"):
+            narrow(study, BOUNDS, baseline=baseline)
+    with pytest.raises(ValueError, match="`add_missing` is for a KerasTuner tuner"):
+        narrow(study, BOUNDS, add_missing=True)
+    with pytest.raises(ValueError, match="`bounds` must be LearningRateBounds, a LossCurve or"):
+        narrow(study, 0.1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="`bounds` must hold 0 < low <= high"):
+        narrow(study, (0.0, 1.0))
+    study.sampler = optuna.samplers.GridSampler({"learning_rate": [0.1]})
+    with pytest.raises(TypeError, match="GridSampler draws from its own grid only"):
+        narrow(study, BOUNDS)
+    assert study.trials == []
+    assert study.user_attrs == {}
+
+
+def test_pairs_become_bounds() -> None:
+    bounds, curve = as_bounds((1e-3, 1e-3))
+    assert (bounds.low, bounds.suggestion, bounds.high) == (1e-3, 1e-3, 1e-3)
+    assert curve is None
+
+
+@pytest.mark.slow
+def test_a_keras_objective_with_its_pruning_callback() -> None:
+    import keras
+    from optuna_integration import KerasPruningCallback
+
+    random = np.random.default_rng(0)
+    x = random.normal(size=(32, 3)).astype("float32")
+    y = x.sum(axis=1)
+
+    def trains(trial: optuna.Trial) -> float:
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        rate = trial.suggest_float("learning_rate", 1e-6, 1e20, log=True)
+        model.compile(keras.optimizers.SGD(rate), loss="mse")
+        history = model.fit(
+            x,
+            y,
+            validation_data=(x, y),
+            batch_size=4,
+            epochs=2,
+            verbose=0,
+            callbacks=[KerasPruningCallback(trial, "val_loss")],
+        )
+        return float(min(history.history["val_loss"]))
+
+    pruner = optuna.pruners.ThresholdPruner(upper=1e9)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0), pruner=pruner)
+    narrow(study, LearningRateBounds(1e-3, 1e20, 0.1, "no_divergence", "by hand"))
+    study.optimize(trains, n_trials=5)
+    # a rate that diverges reports NaN or infinity, which the pruner stops and the sampler notes
+    assert study.trials[0].state.name == "COMPLETE"
+    assert "PRUNED" in {trial.state.name for trial in study.trials}
+    diverged = [
+        trial.params["learning_rate"]
+        for trial in study.trials
+        if not all(map(math.isfinite, trial.intermediate_values.values()))
+    ]
+    assert isinstance(study.sampler, NarrowedSampler)
+    assert study.sampler.ceiling(study, "learning_rate") < min(diverged) / 10
+
+
+@pytest.mark.slow
+def test_a_keras_tuner_goes_to_its_own_narrowing(tmp_path: Path) -> None:
+    import keras
+    import keras_tuner
+
+    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+        rate = hp.Float("learning_rate", 1e-6, 1.0, sampling="log")
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(rate), loss="mse")
+        return model
+
+    tuner = keras_tuner.RandomSearch(build, "val_loss", max_trials=4, directory=tmp_path)
+    assert narrow(tuner, BOUNDS) is tuner
+    entry = tuner.oracle.hyperparameters.space[0]
+    assert (entry.min_value, entry.max_value) == (1e-4, 1e-2)

@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import random
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from search_spaces import TuningTask
+from tuners.curves.loss_curve import LossCurve
+from tuners.range_tests.runner import range_test, sweep_size
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((160, 4)).astype("float32")
+Y = (X @ np.array([1.0, -2.0, 0.5, 0.0]) + 0.1 * RNG.standard_normal(160)).astype("float32")
+QUICK = {"steps": 60, "seeds": 2, "epochs": 5}
+
+
+def build(optimizer="adam", plain=False, **options) -> keras.Model:
+    layers = (
+        [keras.layers.Dense(1)]
+        if plain
+        else [keras.layers.BatchNormalization(), keras.layers.Dropout(0.1), keras.layers.Dense(1)]
+    )
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    model.compile(optimizer=optimizer, loss="mse", **options)
+    return model
+
+
+def linear() -> keras.Model:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(), "mse")
+    return model
+
+
+@pytest.fixture(scope="module")
+def task() -> TuningTask:
+    return TuningTask("linear", linear, (X[:120], Y[:120]), (X[120:], Y[120:]), batch_size=16)
+
+
+@pytest.mark.slow
+def test_a_task_gives_a_sweep_with_its_ramp_and_bounds_inside_the_declared_range(task) -> None:
+    told = []
+    curve = range_test(task, declared=(1e-4, 0.5), progress=lambda *n: told.append(n), **QUICK)
+    assert curve.kind == "sweep"
+    assert curve.coarse is not None
+    assert curve.coarse.kind == "ramp"
+    assert curve.coarse.seeds == 2
+    assert curve.coarse.learning_rates[0] == pytest.approx(1e-6)
+    assert curve.coarse.learning_rates[-1] == pytest.approx(50.0)
+    bounds = curve.bounds()
+    assert bounds.status == "ok"
+    assert 1e-4 <= bounds.low < 0.1 < bounds.high <= 0.5
+    assert 0 < curve.gradient_steps < 60 * 2 + 40 * 8 * 20
+    assert told[-1][0] == told[-1][1]
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_curve_and_another_seed_another(task) -> None:
+    first = range_test(task, mode="ramp", seed=3, **QUICK)
+    again = range_test(task, mode="ramp", seed=3, **QUICK)
+    other = range_test(task, mode="ramp", seed=5, **QUICK)
+    np.testing.assert_array_equal(first.losses, again.losses)
+    assert first.losses.shape == (60, 2)
+    assert not np.array_equal(first.losses, other.losses, equal_nan=True)
+
+
+@pytest.mark.slow
+def test_per_epoch_holds_each_rate_for_an_epoch(task) -> None:
+    curve = range_test(task, mode="per_epoch", declared=(1e-4, 1.0), steps=100, seeds=2)
+    assert curve.kind == "per_epoch"
+    assert curve.losses.shape == (20, 2)
+    assert curve.learning_rates[0] == pytest.approx(1e-4)
+    assert curve.learning_rates[-1] == pytest.approx(1.0)
+
+
+@pytest.mark.slow
+def test_a_builder_sets_a_tenth_of_the_rows_aside() -> None:
+    curve = range_test(linear, X, Y, **QUICK)
+    assert isinstance(curve, LossCurve)
+    assert curve.bounds().status == "ok"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["ramp", "sweep"])
+def test_a_model_is_left_as_it_was_found(mode) -> None:
+    keras.utils.set_random_seed(1)
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.05, 4, 0.9)
+    chosen = keras.optimizers.SGD(schedule, momentum=0.9) if mode == "ramp" else "adam"
+    model = build(chosen, plain=mode == "sweep")
+    model.fit(X, Y, verbose=0)
+    keras.utils.set_random_seed(2)
+    expected_weights = [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
+    state, numpy = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
+    model.stop_training = False
+    curve = range_test(model, X, Y, mode=mode, **QUICK)
+    assert curve.seeds >= 2
+    for variable, value in zip(
+        (*model.variables, *model.optimizer.variables), expected_weights, strict=True
+    ):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    assert random.getstate() == state
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy)  # noqa: NPY002
+    tested = model.fit(X, Y, verbose=0).history["loss"]
+
+    keras.utils.set_random_seed(1)
+    chosen = keras.optimizers.SGD(schedule, momentum=0.9) if mode == "ramp" else "adam"
+    other = build(chosen, plain=mode == "sweep")
+    other.fit(X, Y, verbose=0)
+    keras.utils.set_random_seed(2)
+    assert other.fit(X, Y, verbose=0).history["loss"] == tested
+
+
+@pytest.mark.slow
+def test_seeds_of_a_model_vary_the_order_only() -> None:
+    curve = range_test(linear(), X, Y, mode="ramp", batch_size=144, **QUICK)
+    # one batch holds all rows that train, so the order does not matter
+    np.testing.assert_allclose(curve.losses[:20, 0], curve.losses[:20, 1], rtol=1e-4)
+
+
+class Raises(keras.losses.Loss):
+    def call(self, y_true, y_pred):
+        raise RuntimeError("the user's own fault")
+
+
+@pytest.mark.slow
+def test_a_model_is_left_as_found_where_the_users_code_raises_or_ctrl_c_is_pressed() -> None:
+    model = linear()
+    before = [variable.numpy() for variable in model.variables]
+    model.compile("adam", Raises())
+    with pytest.raises(RuntimeError, match="own fault"):
+        range_test(model, X, Y, **QUICK)
+
+    def interrupt(done, total) -> None:
+        raise KeyboardInterrupt
+
+    model.compile("adam", "mse")
+    with pytest.raises(KeyboardInterrupt):
+        range_test(model, X, Y, progress=interrupt, **QUICK)
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+@pytest.mark.slow
+def test_a_dataset_streams_and_needs_validation() -> None:
+    dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(32)
+    with pytest.raises(ValueError, match="`validation` must be given"):
+        range_test(linear, dataset)
+    with pytest.raises(ValueError, match="`y` must be left out"):
+        range_test(linear, dataset, Y)
+    curve = range_test(linear, dataset, mode="ramp", **QUICK)
+    assert curve.losses.shape == (60, 2)
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_nan_before_any_update_is_refused() -> None:
+    bad = np.where(np.arange(160) == -1, 0, np.nan).astype("float32")
+    with pytest.raises(ValueError, match="finite loss before any update"):
+        range_test(linear, X, bad, **QUICK)
+
+
+@pytest.mark.slow
+def test_a_model_that_learns_nothing_gives_its_ramp_and_no_descent() -> None:
+    def frozen() -> keras.Model:
+        inputs = keras.Input((4,))
+        kept = keras.layers.Dense(1, kernel_initializer="zeros")(inputs * 0.0)
+        model = keras.Model(inputs, kept - keras.ops.stop_gradient(kept))
+        model.compile("sgd", "mse")
+        return model
+
+    curve = range_test(frozen, X, Y, steps=20, seeds=1)
+    assert curve.kind == "ramp"
+    assert curve.bounds().status in ("no_descent", "too_noisy")
+    assert (curve.bounds().low, curve.bounds().high) == (1e-5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"declared": (1.0, 0.1)}, "`declared` must hold"),
+        ({"declared": (0.1, 0.1)}, "must hold low < high"),
+        ({"declared": 0.1}, "must be a pair"),
+        ({"steps": 0}, "`steps` must be"),
+        ({"seeds": 0}, "`seeds` must be"),
+        ({"seed": -1}, "`seed` must be"),
+        ({"epochs": 0}, "`epochs` must be"),
+        ({"mode": "swep"}, "did you mean 'sweep'"),
+        ({"x": X}, "must be left out for a TuningTask"),
+    ],
+)
+def test_wrong_options_are_refused(task, options, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        range_test(task, **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("model", X, Y), "`source` must be a TuningTask"),
+        ((linear,), "`x` must hold the training inputs"),
+        ((linear, X), "`y` must hold the training targets"),
+        ((linear, X, Y[:5]), "same number of rows"),
+        ((linear, X[:1], Y[:1]), "2 or more"),
+    ],
+)
+def test_wrong_sources_are_refused(arguments, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        range_test(*arguments)
+
+
+@pytest.mark.slow
+def test_models_that_cannot_be_tested_are_refused_with_the_cure() -> None:
+    plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="it was not compiled"):
+        range_test(plain, X, Y)
+    unbuilt = keras.Sequential([keras.layers.Dense(1)])
+    unbuilt.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="weights are not made yet"):
+        range_test(unbuilt, X, Y)
+
+    class Own(keras.Model):
+        def __init__(self, dense):
+            super().__init__()
+            self.dense = dense
+
+        def call(self, x):
+            return self.dense(x)
+
+    own = Own(keras.layers.Dense(1))
+    own.compile("sgd", "mse")
+    own(X[:1])
+    with pytest.raises(ValueError, match="pass the function that builds it"):
+        range_test(own, X, Y)
+
+
+def test_the_size_of_a_sweep_keeps_within_its_share() -> None:
+    for batches in (50, 60, 100, 129, 400, 2000):
+        for epochs in (20, 30, 100):
+            length, repeats = sweep_size(9, 200, batches, epochs, 700)
+            assert 1 <= repeats <= 8
+            assert 700 + 9 * length * repeats <= 0.1 * 24 * epochs * batches
+
+
+def test_a_sweep_of_short_epochs_has_whole_epochs_within_the_budget_and_many_seeds() -> None:
+    assert sweep_size(9, 200, 4, 30, 700) == (120, 8)  # the whole budget
+    assert sweep_size(9, 200, 30, 30, 700) == (300, 7)  # 10 epochs; 7 * 9 * 300 is under 20 000
+    assert sweep_size(9, 200, 7, 100, 700) == (301, 7)  # 43 epochs
+    assert sweep_size(9, 200, 40, 1, 700) == (40, 8)
+    assert sweep_size(9, 2000, 40, 1000, 700)[1] == 4
+
+
+@pytest.mark.slow
+def test_a_sweep_of_short_epochs_is_scored_as_a_training_is(task) -> None:
+    from tuners.training.runner import train
+
+    curve = range_test(task, **QUICK)  # 8 batches an epoch: 5 epochs are the budget
+    assert curve.horizon == 1.0
+    assert curve.seeds == 8
+    rate = curve.learning_rates[3]
+    trained = train(task, np.full(8, rate), np.arange(8), epochs=5)
+    np.testing.assert_allclose(curve.table[3], trained.best(), rtol=1e-4)

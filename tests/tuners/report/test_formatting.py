@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pytest
+
+from tuners.report.formatting import (
+    duration,
+    hide_passwords,
+    mean_with_sd,
+    number,
+    paste_line,
+    rate,
+    share,
+    shorten,
+    signed,
+)
+from tuners.report.svg import log_ticks, padded, tick_label, ticks
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "n/a"),
+        (float("nan"), "n/a"),
+        (float("inf"), "n/a"),
+        (0, "0"),
+        (1293, "1,293"),
+        (0.123456, "0.1235"),
+        (True, "yes"),
+        (False, "no"),
+        ("adam", "adam"),
+    ],
+)
+def test_numbers(value: object, words: str) -> None:
+    assert number(value) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "n/a"),
+        (1e-3, "0.001"),
+        (9.999e-4, "0.001"),
+        (9.99e-4, "9.99e-4"),
+        (1e-5, "1e-5"),
+        (1.25e-4, "1.25e-4"),
+        (0.18, "0.18"),
+        (10.0, "10"),
+    ],
+)
+def test_rates(value: float | None, words: str) -> None:
+    assert rate(value) == words
+
+
+def test_signs_shares_and_durations() -> None:
+    assert signed(0.0412) == "+0.0412"
+    assert signed(-0.0412) == "\u22120.0412"
+    assert signed(0.0) == "0"
+    assert signed(None) == "n/a"
+    assert share(0.5) == "50.0\u00a0%"
+    assert share(None) == "n/a"
+    assert duration(None) == "n/a"
+    assert duration(59.94) == "59.9 s"
+    assert duration(60) == "1 min 00 s"
+    assert duration(3600) == "1 h 00 min"
+    assert shorten("x" * 500, 10) == "x" * 9 + "\u2026"
+
+
+def test_mean_and_sd_share_their_decimal_places() -> None:
+    assert mean_with_sd(0.77994, 0.00891) == ("0.7799", "0.0089")
+    assert mean_with_sd(12.34, 5.67) == ("12.3", "5.7")
+    assert mean_with_sd(None, None) == ("n/a", "n/a")
+    assert mean_with_sd(0.5, 0.0) == ("0.5", "0")
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
+        ("postgresql+psycopg://me:se:cr/et@host/db", "postgresql+psycopg://me:***@host/db"),
+        ("redis://:secret@host", "redis://:***@host"),
+        ("mysql://h/db?user=a&password=secret&x=1", "mysql://h/db?user=a&password=***&x=1"),
+        ("sqlite:///study.db", "sqlite:///study.db"),
+        ("see https://example.org:80/a", "see https://example.org:80/a"),
+    ],
+)
+def test_passwords_are_hidden(text: str, hidden: str) -> None:
+    assert hide_passwords({"a": [text, 1]}) == {"a": [hidden, 1]}
+
+
+def test_passwords_with_an_at_sign_are_hidden() -> None:
+    assert "p@ss" not in hide_passwords("postgresql://me:p@ss@host/db")
+
+
+def test_the_line_to_paste() -> None:
+    assert paste_line("SGD", 0.18) == "keras.optimizers.SGD(learning_rate=0.18)"
+    assert paste_line("<script>", 0.18) == "model.optimizer.learning_rate = 0.18"
+    assert paste_line("adam", None) is None
+
+
+def test_ticks_are_round_and_inside() -> None:
+    assert ticks(0.441, 0.4665, 7) == [0.445, 0.45, 0.455, 0.46, 0.465]
+    assert ticks(-1.0, 1.0, 3) == [-1.0, 0.0, 1.0]
+    assert ticks(2.0, 2.0, 5) == [2.0]
+    assert log_ticks(1e-6, 10.0, 8) == [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
+    assert log_ticks(3e-3, 4e-3, 5) == [3e-3]
+    assert tick_label(1e-5) == "1e\u22125"
+    assert tick_label(-0.01) == "\u22120.01"
+    low, high = padded([3.0, 3.0])
+    assert low < 3.0 < high

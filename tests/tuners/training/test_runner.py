@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.tuners.tasks import dense_model, make_task
+from tuners.training.records import direction
+from tuners.training.runner import train, train_steps
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        ("val_loss", "minimize"),
+        ("loss", "minimize"),
+        ("val_mean_squared_error", "minimize"),
+        ("val_accuracy", "maximize"),
+        ("val_auc", "maximize"),
+        ("val_r2_score", "maximize"),
+        ("val_f1_score", "maximize"),
+    ],
+)
+def test_direction_is_read_from_the_name(objective: str, expected: str) -> None:
+    assert direction(objective) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"learning_rates": [1e-3], "seeds": [0, 1]}, "two lists of the same length"),
+        ({"learning_rates": [], "seeds": []}, "two lists of the same length"),
+        ({"learning_rates": [0.0], "seeds": [0]}, "`learning_rates` must be positive and finite"),
+        ({"learning_rates": [np.inf], "seeds": [0]}, "positive and finite, but got inf"),
+        ({"learning_rates": [1e-3], "seeds": [-1]}, "`seeds` must be whole numbers of 0 or more"),
+        ({"learning_rates": [1e-3], "seeds": [0.5]}, "`seeds` must be whole numbers of 0 or more"),
+        ({"epochs": 0}, "`epochs` must be a whole number of 1 or more, but got 0"),
+        ({"keep_weights": "all"}, "`keep_weights` must be"),
+        ({"how": "fast"}, '`how` must be "population", "sequential" or None'),
+    ],
+)
+def test_bad_arguments_are_named(arguments: dict, message: str) -> None:
+    task = make_task(dense_model())
+    with pytest.raises(ValueError, match=message):
+        train(task, **{"learning_rates": [1e-3], "seeds": [0], "epochs": 1, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        (np.ones(3), r"must have shape \(steps, lanes\), but got shape \(3,\)"),
+        (np.array([[1e-3], [0.0]]), "`learning_rates` must be positive and finite"),
+    ],
+)
+def test_bad_step_rates_are_named(rates: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        train_steps(make_task(dense_model()), rates, [0])

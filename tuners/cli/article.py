@@ -1,0 +1,282 @@
+"""The published experiment as it was, and what fresh pairs say of the rate that it chose.
+
+The wine model trains with Adam's default rate; then with a rate that grows from epoch to epoch,
+`r(e) = 1e-3 * 10^(e / 30)` for epoch e from 0; then at the rate r(e) with the lowest loss whose
+neighbours are not volatile. All three train on all rows that are not tested on, watch the test
+rows, and are judged at their last epoch. That is what makes the published gain doubtful: one run
+of each, and a rate read off one curve. So the same rate is compared with the default in pairs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuners.cli.console import Screen
+from tuners.cli.errors import DONE, Refused, UserError, users_input
+from tuners.cli.options import check_count, check_seed
+from tuners.cli.run_folder import locked, make_folder
+from tuners.cli.settings import differences
+from tuners.cli.tensorflow_logging import load_tensorflow
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from search_spaces import TuningTask
+
+FIRST_RATE, EPOCHS_A_DECADE = 1e-3, 30
+DEFAULT_RATE = 1e-3  # Adam's
+PUBLISHED = {
+    "learning_rate": 0.007,
+    "accuracy": {"default": 0.76, "chosen": 0.79},
+    "confusion": [[348, 134], [135, 676]],
+}
+RESULT = "article.json"
+
+
+@dataclass(frozen=True)
+class ArticleOptions:
+    """The options of `run_search.py article`.
+
+    Args:
+        data: Path of a wine CSV; None for our own copy.
+        epochs: Epochs of each training, 1 or more; the article has 100.
+        pairs: Pairs that judge the chosen rate, 1 or more.
+        seed: Decides weights and order of the batches, 0 or more.
+        out: Folder for the plots and the numbers.
+
+    Raises:
+        UserError: An option breaks its rule.
+    """
+
+    data: str | None = None
+    epochs: int = 100
+    pairs: int = 30
+    seed: int = 0
+    out: str = "runs/article"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "pairs"):
+            check_count(getattr(self, name), name)
+        check_seed(self.seed)
+        if not self.out.strip() or "\0" in self.out:
+            raise UserError(f"`--out` must be a folder, but got {self.out!r}; pass e.g. runs/mine.")
+
+
+def ramp_rate(epoch: int) -> float:
+    """Return the rate of an epoch of the article's ramp, counted from 0.
+
+    Example:
+        >>> ramp_rate(0), round(ramp_rate(30), 12)
+        (0.001, 0.01)
+    """
+    return float(FIRST_RATE * 10 ** (epoch / EPOCHS_A_DECADE))
+
+
+def carry_out_article(options: ArticleOptions, screen: Screen) -> int:
+    """Repeat the experiment, write its plots and numbers, print them; return the exit code.
+
+    Args:
+        options: The checked options.
+        screen: Where to print.
+
+    Raises:
+        UserError: The data break a rule, or the folder holds something else.
+    """
+    from search_spaces import wine_task
+    from tuners.study.metadata import task_hash
+
+    with screen.ours_alone():
+        with users_input("`--data`" if options.data is not None else ""):
+            task = wine_task(options.data, validation_fraction=0.0)
+        folder = Path(options.out).expanduser()
+        settings = {name: value for name, value in asdict(options).items() if name != "out"}
+        settings |= {"data": task_hash(task)}
+        result = read_result(folder / RESULT, settings)
+        if result is None:
+            screen.note("loading TensorFlow")
+            load_tensorflow()
+            make_folder(folder)
+            with locked(folder):
+                result = {"settings": settings, **repeat(task, options, screen)}
+                _write(result, folder)
+        if screen.json:
+            screen.print_json(json.dumps(result, indent=1))
+        else:
+            screen.print("\n".join(describe(result)))
+            screen.print(f"plots and numbers: {folder}")
+    return DONE
+
+
+def read_result(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what an earlier run of the same settings wrote, None where there is nothing.
+
+    Raises:
+        UserError: The file holds something else.
+    """
+    if not path.exists():
+        return None
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        known = dict(result["settings"])
+    except (OSError, ValueError, TypeError, KeyError):
+        raise Refused(f"{str(path)!r} is no result of `article`; pass another --out.") from None
+    differing = differences(known, settings)
+    if differing:
+        raise Refused(
+            f"{str(path)!r} was made with other settings: {'; '.join(differing)}; "
+            "use the same settings, or another --out."
+        )
+    return dict(result)
+
+
+def repeat(task: TuningTask, options: ArticleOptions, screen: Screen) -> dict[str, Any]:
+    """Return all numbers of the experiment: three runs, the chosen rate, the pairs.
+
+    Args:
+        task: The wine task without a validation part.
+        options: The options.
+        screen: Where progress is shown.
+    """
+    from search_spaces import wine_task
+    from search_spaces.task import with_data
+    from tuners import LossCurve, compare
+    from tuners.study.schema import plain
+
+    watched = with_data(task, validation=task.test)
+    rates = [ramp_rate(epoch) for epoch in range(options.epochs)]
+
+    def run(title: str, rate_of: Callable[[int], float]) -> dict[str, Any]:
+        with screen.stage(title, "epochs") as tell:
+            return train_once(watched, rate_of, options.epochs, options.seed, tell)
+
+    default = run("Adam's default", lambda _: DEFAULT_RATE)
+    ramp = run("growing rate", ramp_rate)
+    curve = LossCurve(rates, ramp["curves"]["loss"], kind="per_epoch")
+    rate = curve.suggest("article")
+    chosen = run(f"rate {rate:.4g}", lambda _: rate)
+    with screen.stage("pairs", "epochs") as tell:
+        comparison = compare(
+            wine_task(options.data),
+            rate,
+            pairs=options.pairs,
+            epochs=options.epochs,
+            seed=1000 * (options.seed + 1) % 2**31,
+            on_epoch=tell,
+        )
+    return plain(
+        {
+            "learning_rate": rate,
+            "ramp": {"learning_rates": rates, **ramp},
+            "default": default,
+            "chosen": chosen,
+            "comparison": comparison.to_dict(),
+            "published": PUBLISHED,
+        },
+        10,
+    )
+
+
+def train_once(
+    task: TuningTask,
+    rate_of: Callable[[int], float],
+    epochs: int,
+    seed: int,
+    tell: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """Train one model with `model.fit`, its rate set before each epoch.
+
+    Args:
+        task: The task; its validation rows are watched, its test rows judge the last epoch.
+        rate_of: Epoch from 0 to rate.
+        epochs: How many, 1 or more.
+        seed: Of weights and order.
+        tell: Called with epochs done and in all.
+
+    Returns:
+        `curves` by name, each of length `epochs`; `accuracy` and `confusion` on the test rows,
+        true classes down and predicted across, with the weights of the last epoch.
+    """
+    import keras
+
+    from tuners.comparison.confusion import count_confusion
+    from tuners.training.models import built_model, random_state_kept
+
+    model = built_model(task, seed)
+    (x, y), (x_test, y_test) = task.train, _test(task)
+    callbacks = [
+        keras.callbacks.LearningRateScheduler(lambda epoch, _: rate_of(epoch)),
+        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: tell(epoch + 1, epochs)),
+    ]
+    with random_state_kept(seed):
+        history = model.fit(
+            x,
+            y,
+            batch_size=task.batch_size,
+            epochs=epochs,
+            validation_data=task.validation,
+            callbacks=callbacks,
+            verbose=0,
+        ).history
+        outputs = model.predict(x_test, batch_size=1024, verbose=0)
+    confusion = count_confusion(y_test, outputs)
+    assert confusion is not None
+    history.pop("learning_rate", None)
+    return {
+        "curves": {name: [float(value) for value in curve] for name, curve in history.items()},
+        "accuracy": float(confusion.trace() / confusion.sum()),
+        "confusion": confusion.astype(int).tolist(),
+    }
+
+
+def describe(result: dict[str, Any]) -> list[str]:
+    """Return the numbers as lines of text, the published ones beside ours.
+
+    Args:
+        result: What `repeat` returned.
+    """
+    from tuners.report.formatting import rate, signed
+
+    published, comparison = result["published"], result["comparison"]
+    lines = ["run               rate     test accuracy   confusion (true bad, good)    published"]
+    for name, title in (("default", "Adam's default"), ("chosen", "chosen rate")):
+        at = DEFAULT_RATE if name == "default" else result["learning_rate"]
+        run = result[name]
+        said = f"{published['accuracy'][name]:g}"
+        if name == "chosen":
+            said += f" at {published['learning_rate']:g}, {published['confusion']}"
+        lines.append(
+            f"{title:<17} {rate(at):<8} {run['accuracy']:<15.4f} {run['confusion']!s:<29} {said}"
+        )
+    lines.append(
+        f"one run of each, at the last of {result['settings']['epochs']} epochs; the rate is the "
+        "one at the lowest loss of the growing rate with calm neighbours"
+    )
+    pairs, interval = comparison["pairs"], comparison["interval"]
+    if not pairs:
+        lines.append(comparison["reason"])
+        return lines
+    words = comparison["verdict"].replace("_", " ")
+    between = f" (95 % interval {signed(interval[0])} to {signed(interval[1])})" if interval else ""
+    lines.append(
+        f"{pairs} fresh pairs, best validation epoch: {words}; mean gain in test loss over the "
+        f"default {signed(comparison['mean_difference'])}{between}, {comparison['wins']:g} of "
+        f"{pairs} won"
+    )
+    return lines
+
+
+def _test(task: TuningTask) -> tuple[np.ndarray, np.ndarray]:
+    assert task.test is not None
+    return task.test[0], task.test[1]
+
+
+def _write(result: dict[str, Any], folder: Path) -> None:
+    from tuners.cli.article_plots import write_plots
+    from tuners.report import write_whole
+
+    write_plots(result, folder)
+    write_whole(folder / RESULT, json.dumps(result, indent=1, allow_nan=False) + "\n")

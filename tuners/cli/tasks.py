@@ -1,0 +1,217 @@
+"""The tasks of a job: the wine task with each optimizer, or the user's own function's."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from tuners.cli.errors import UserError, nearest, one_line, printable, users_input
+from tuners.cli.options import JobOptions
+
+if TYPE_CHECKING:
+    from search_spaces import TuningTask
+
+FORM = "MODULE:FUNCTION or FILE.py:FUNCTION"
+
+
+def load_tasks(options: JobOptions) -> dict[str | None, TuningTask]:
+    """Return what is tuned: one task under None, or one an optimizer under its name.
+
+    Args:
+        options: The checked options.
+
+    Raises:
+        UserError: The CSV or the user's function breaks a rule.
+    """
+    from search_spaces import wine_task
+    from search_spaces.task import with_data
+
+    changes: dict[str, Any] = {}
+    if options.batch_size is not None:
+        changes["batch_size"] = options.batch_size
+    if options.task is not None:
+        task = load_task(options.task)
+        if options.baseline is not None:
+            changes["baseline_learning_rate"] = options.baseline
+        # unchanged it stays the same object, whose compiled programs are kept
+        return {None: with_data(task, **changes) if changes else task}
+    with users_input("`--data`" if options.data is not None else ""):
+        tasks = {
+            name: wine_task(options.data, optimizer=name, drop_repeats=options.drop_repeats)
+            for name in options.optimizers
+        }
+    if len(tasks) == 1:
+        if options.baseline is not None:
+            changes["baseline_learning_rate"] = options.baseline
+        return {None: with_data(next(iter(tasks.values())), **changes)}
+    return {
+        name: with_data(task, name=f"{task.name}-{name}", **changes) for name, task in tasks.items()
+    }
+
+
+def baseline_task(
+    options: JobOptions, tasks: Mapping[str | None, TuningTask], chosen: str | None
+) -> TuningTask:
+    """Return the task that the chosen one is compared with: itself, or among several Adam's.
+
+    Args:
+        options: The checked options.
+        tasks: What `load_tasks` returned.
+        chosen: The key of the task that the search chose.
+    """
+    if chosen is None:
+        return tasks[None]
+    from search_spaces import wine_task
+    from search_spaces.task import with_data
+
+    adam = tasks.get("adam")
+    if adam is None:
+        plain = wine_task(options.data, optimizer="adam", drop_repeats=options.drop_repeats)
+        adam = with_data(plain, name="wine-adam", batch_size=tasks[chosen].batch_size)
+    if options.baseline is None:
+        return adam
+    return with_data(adam, baseline_learning_rate=options.baseline)
+
+
+def load_task(spec: str) -> TuningTask:
+    """Return the task of the user's own function, the working directory on the path.
+
+    Args:
+        spec: `package.module:function` or `file.py:function`; the function takes nothing.
+
+    Raises:
+        UserError: It cannot be imported or called, or returns no `TuningTask`.
+    """
+    from search_spaces import TuningTask
+
+    place, _, name = spec.rpartition(":")
+    if not place or not name.isidentifier():
+        raise UserError(f"`--task` must be {FORM}, but got {spec!r}; pass e.g. my_task.py:task.")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = _import_file(place) if place.endswith(".py") else importlib.import_module(place)
+        function = getattr(module, name, None)  # which may be the user's code too
+    except (UserError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise UserError(f"`--task` {spec!r} {_failed('on import', error)}") from None
+    if not callable(function):
+        known = [each for each, value in vars(module).items() if callable(value)]
+        raise UserError(
+            f"`--task` {spec!r} must name a function of {place}, but it has no {name!r}"
+            f"{nearest(name, known)}"
+        )
+    try:
+        task = function()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise UserError(f"`--task` {spec!r} {_failed('when called', error)}") from None
+    if not isinstance(task, TuningTask):
+        raise UserError(
+            f"`--task` {spec!r} must return a TuningTask, but returned {type(task).__name__}; "
+            "return search_spaces.TuningTask(name, build_model, train, validation, test)."
+        )
+    return task
+
+
+def check_task(task: TuningTask, objective: str, seed: int) -> None:
+    """Check what only the built model tells: compiled, fits its data, a finite loss.
+
+    Args:
+        task: The task; its model is built and evaluated on one batch of each part.
+        objective: The curve that trials are scored by.
+        seed: Seed of the weights.
+
+    Raises:
+        UserError: A rule is broken.
+    """
+    from tuners.study.metadata import check_objective
+    from tuners.training.models import built_model
+
+    with users_input(f"task {task.name!r}"):
+        try:
+            model = built_model(task, seed)
+        except (UserError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            if isinstance(error, ValueError) and str(error).startswith("`build_model`"):
+                raise
+            raise UserError(
+                f"`build_model` of task {task.name!r} {_failed('when called', error)}"
+            ) from None
+        model.run_eagerly = True  # one batch is not worth a compilation
+        for part in ("train", "validation", "test"):
+            data = getattr(task, part)
+            if data is not None:
+                _check_loss(model, task, part, data)
+        check_objective(task, objective)
+
+
+def safe_name(text: str) -> str:
+    """Return a text as part of a folder's name: letters, digits, dots, dashes; never empty.
+
+    Example:
+        >>> safe_name("my task/2")
+        'my-task-2'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80] or "task"
+
+
+def _check_loss(model: Any, task: TuningTask, part: str, data: Any) -> None:
+    import numpy as np
+
+    from search_spaces.task import is_dataset
+    from tuners.training.models import first_rows
+
+    try:
+        batch = next(iter(data)) if is_dataset(data) else first_rows(data, task.batch_size)
+        loss = float(model.test_on_batch(*batch, return_dict=True)["loss"])
+    except Exception as error:  # layers, losses and metrics raise what they like
+        raise UserError(
+            f"the model of task {task.name!r} cannot be evaluated on its `{part}` data: "
+            f"{type(error).__name__}: {one_line(error)}"
+        ) from None
+    if not np.isfinite(loss):
+        raise UserError(
+            f"the loss of task {task.name!r} must be finite before any update, but is {loss} on "
+            f"the first rows of `{part}`; look for blank or huge values in the data, or a wrong "
+            "loss or last layer."
+        )
+
+
+def _import_file(place: str) -> ModuleType:
+    path = Path(place).expanduser()
+    if not path.is_file():
+        raise UserError(f"`--task` must name a file that exists, but there is no {place!r}.")
+    name = re.sub(r"\W", "_", path.stem)
+    spec = importlib.util.spec_from_file_location(f"task_file_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _failed(when: str, error: BaseException) -> str:
+    """Return what the user's code did, with the line of it."""
+    if isinstance(error, SystemExit):
+        did = f"ended the program {when} (exit code {printable(str(error.code)[:80])})"
+    else:
+        did = f"failed {when}: {type(error).__name__}: {one_line(error)}"
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        filename = trace.tb_frame.f_code.co_filename
+        if not filename.startswith("<") and "site-packages" not in filename:
+            place = f" ({Path(filename).name}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return did + place

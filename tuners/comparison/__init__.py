@@ -1,0 +1,1 @@
+"""The chosen rate against the baseline: pairs trained, judged, recorded."""

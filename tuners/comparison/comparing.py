@@ -1,0 +1,175 @@
+"""compare: the chosen rate against the baseline, retrained in fresh pairs and judged on test data.
+
+The score that a search picked its winner by looks better than it is (the best of n noisy values).
+So once the rate is frozen, both arms train anew: each pair has its own seed for the split, the
+weights and the order of the batches, the same for its two arms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from search_spaces._input import InputError
+from search_spaces.task import TuningTask, data_hash
+from tuners.comparison.pairs import PAIRS_AT_ONCE, PairedDesign, aggregate_arms, train_pairs
+from tuners.comparison.result import Comparison, judge_arms
+from tuners.comparison.shared_pairs import train_shared
+from tuners.comparison.statistics import FEWEST_PAIRS
+from tuners.study.recording import record, record_facts
+from tuners.training.models import compiled_learning_rate
+from tuners.training.records import direction
+
+if TYPE_CHECKING:
+    import optuna
+
+SAME_RATE = 0.01  # rates closer than this share are one rate
+
+
+def compare(
+    task: TuningTask | tuple[TuningTask, TuningTask],
+    learning_rate: float,
+    *,
+    baseline: float | None = None,
+    pairs: int = 30,
+    epochs: int = 30,
+    study: optuna.Study | None = None,
+    pairs_study: optuna.Study | None = None,
+    objective: str = "val_loss",
+    seed: int = 1000,
+    how: str | None = None,
+    on_epoch: Callable[[int, int], None] | None = None,
+) -> Comparison:
+    """Retrain the chosen rate and the baseline in fresh pairs, and judge them on the test data.
+
+    Each arm keeps the weights of its best epoch by `objective`; the verdict is on the test value
+    of the objective's metric (`"val_loss"`: the test loss), or on the validation value, marked
+    optimistic, where the task has no test data. A run that diverges loses its pair: its value is
+    the worst finite one of both arms, moved on by their range. Two that diverge are a tie.
+
+    Args:
+        task: The task; or `(chosen_task, baseline_task)` on the same data, to compare two models
+            or optimizers. The pairs train on `task.resplit(seed)` where there is one.
+        learning_rate: The chosen rate, positive.
+        baseline: The rate to beat; None means the task's `baseline_learning_rate`, and without
+            one what the model was compiled with (a schedule runs untouched). Within 1 % of
+            `learning_rate` nothing is trained.
+        pairs: How many, 1 or more; under 6 nothing can be decided.
+        epochs: Epochs of each training, 1 or more.
+        study: Optuna study onto which the comparison is recorded.
+        pairs_study: Another one, whose trials the pairs become, so that several processes share
+            them and a stopped comparison goes on (see `tuners.comparison.shared_pairs`).
+        objective: Curve name whose best epoch is kept, such as `"val_loss"`, `"val_accuracy"`.
+        seed: Seed of the first pair; pair i has `seed + i`.
+        how: `"population"`, `"sequential"` or None for what the model allows.
+        on_epoch: Called as `on_epoch(done, total)` with lane-epochs.
+
+    Returns:
+        The comparison: differences `(pairs,)`, their mean with its interval, the wins, the
+        verdict and the recommended rate. It is recorded on `study` where one is given.
+
+    Raises:
+        ValueError: An argument breaks its rule, or the objective's metric is not measured.
+        KeyboardInterrupt: Ctrl-C came during training; a part of the pairs is no comparison.
+
+    Example:
+        >>> from search_spaces import wine_task
+        >>> comparison = compare(wine_task(), 0.0007, pairs=30, epochs=60)  # doctest: +SKIP
+        >>> comparison.verdict  # doctest: +SKIP
+        'no_difference_shown'
+        >>> tasks = wine_task(optimizer="sgd"), wine_task()  # doctest: +SKIP
+        >>> compare(tasks, 0.18).verdict  # doctest: +SKIP
+        'no_difference_shown'
+    """
+    chosen_rate = _check_rate(learning_rate, "learning_rate")
+    pairs, epochs = _check_count(pairs, "pairs"), _check_count(epochs, "epochs")
+    chosen_task, baseline_task = task if isinstance(task, (tuple, list)) else (task, task)
+    _check_tasks(chosen_task, baseline_task)
+    if baseline is None:
+        baseline = baseline_task.baseline_learning_rate
+    if baseline is None:
+        baseline = compiled_learning_rate(baseline_task, epochs)
+    baseline_rate = _check_rate(baseline, "baseline")
+    metric = objective.removeprefix("val_")
+    common: dict[str, Any] = {
+        "objective": objective,
+        "metric": metric,
+        "direction": direction(objective),
+        "measured_on": "validation" if chosen_task.test is None else "test",
+        "chosen_learning_rate": chosen_rate,
+        "baseline_learning_rate": baseline_rate,
+        "epochs": epochs,
+    }
+    if chosen_task is baseline_task and abs(chosen_rate / baseline_rate - 1) <= SAME_RATE:
+        comparison = Comparison(
+            verdict="no_difference_shown",
+            reason=f"The search chose the baseline: {chosen_rate:.4g} is within "
+            f"{SAME_RATE:.0%} of {baseline_rate:.4g}, so no pairs were trained.",
+            recommended_learning_rate=baseline_rate,
+            pairs=0,
+            **common,
+        )
+    else:
+        design = PairedDesign(
+            tasks=(chosen_task, baseline_task),
+            rates=(chosen_rate, baseline_rate),
+            epochs=epochs,
+            objective=objective,
+            metric=metric,
+            how=how,
+            width=min(pairs, PAIRS_AT_ONCE),
+        )
+        tell = None if on_epoch is None else _of_total(on_epoch, 2 * pairs * epochs)
+        if pairs_study is None:
+            trained = train_pairs(design, seed + np.arange(pairs), tell)
+        else:
+            trained = train_shared(pairs_study, design, seed, pairs, tell)
+        chosen_arm, baseline_arm, facts = aggregate_arms(design, trained)
+        seeds = [pair.seed for pair in trained]
+        comparison = judge_arms(chosen_arm, baseline_arm, seeds=seeds, **common, **facts)
+    if study is not None:
+        record(study, comparison=comparison)
+        record_facts(
+            study,
+            pairs=pairs,
+            epochs_comparison=2 * comparison.pairs * epochs,
+            seconds_comparison=comparison.seconds,
+        )
+    return comparison
+
+
+def _of_total(tell: Callable[[int, int], None], total: int) -> Callable[[int], None]:
+    return lambda done: tell(min(done, total), total)
+
+
+def _check_rate(rate: Any, name: str) -> float:
+    real = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
+    if not real or not 0 < float(rate) < math.inf:
+        raise InputError(f"`{name}` must be positive and finite, but got {rate!r}; pass e.g. 1e-3.")
+    return float(rate)
+
+
+def _check_count(count: Any, name: str) -> int:
+    whole = isinstance(count, (int, np.integer)) and not isinstance(count, bool)
+    if not whole or count < 1:
+        advice = f"; {FEWEST_PAIRS} is the fewest that can decide" if name == "pairs" else ""
+        raise InputError(
+            f"`{name}` must be a whole number of 1 or more, but got {count!r}{advice}."
+        )
+    return int(count)
+
+
+def _check_tasks(chosen: TuningTask, baseline: TuningTask) -> None:
+    if chosen is baseline:
+        return
+    for part in ("train", "validation", "test"):
+        sides = [getattr(task, part) for task in (chosen, baseline)]
+        hashes = ["" if data is None else data_hash(data) for data in sides]
+        if hashes[0] != hashes[1]:
+            raise InputError(
+                f"The two tasks must hold the same data, but their `{part}` differ "
+                f"({hashes[0] or 'none'} against {hashes[1] or 'none'})."
+            )

@@ -1,0 +1,236 @@
+"""LossCurve: losses by learning rate, and bounds read from them. NumPy alone, any framework."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from search_spaces._input import InputError, check_pair
+from search_spaces.learning_rate import LearningRateBounds
+from tuners.curves.bounds import read_bounds
+from tuners.curves.plot import plot_curve
+from tuners.curves.published_rules import apply_rule
+from tuners.curves.smoothing import smooth_curve
+from tuners.curves.sweep import Sweep
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+KINDS = ("ramp", "sweep", "per_epoch")
+
+
+@dataclass(frozen=True, eq=False)
+class LossCurve:
+    """Losses measured at a row of learning rates, kept raw, with what is read from them.
+
+    Args:
+        learning_rates: The rate of each row, `(steps,)`, positive and finite. A ramp and a
+            per-epoch curve are in the order of time, from low to high; a sweep is sorted here.
+        losses: The raw loss of each row, `(steps,)`, or `(steps, seeds)` for runs that differ in
+            their seed only. NaN and infinities say that the loss was not finite. In a `"ramp"`
+            row i is the loss of batch i, measured before the update with rate i; in a
+            `"per_epoch"` curve it is the loss of epoch i; in a `"sweep"` it is the loss that a
+            short training at that constant rate reached, each rate from the same weights.
+        kind: `"ramp"`, `"sweep"` or `"per_epoch"`.
+        declared: The range `(low, high)` that would be searched without a range test; bounds
+            stay inside it. None means the range of `learning_rates`.
+        coarse: The ramp that placed a sweep; None where there is none.
+        horizon: How many times longer the trainings to come are than those of a sweep, above 0;
+            None where it is unknown.
+        gradient_steps: What the measurement cost, in gradient steps of one model.
+
+    Raises:
+        ValueError: An argument breaks its rule; the message names it.
+
+    Example:
+        >>> import numpy as np
+        >>> rates = np.geomspace(1e-6, 10, 200)
+        >>> losses = 2.3 - 1.4 / (1 + (1e-2 / rates) ** 2) + (rates / 0.5) ** 2
+        >>> bounds = LossCurve(rates, losses).bounds()
+        >>> bounds.status, bounds.low < 0.03 < bounds.high
+        ('ok', True)
+    """
+
+    learning_rates: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    kind: str = "ramp"
+    declared: tuple[float, float] | None = None
+    coarse: LossCurve | None = None
+    horizon: float | None = None
+    gradient_steps: int | None = None
+
+    def __init__(
+        self,
+        learning_rates: ArrayLike,
+        losses: ArrayLike,
+        *,
+        kind: str = "ramp",
+        declared: tuple[float, float] | None = None,
+        coarse: LossCurve | None = None,
+        horizon: float | None = None,
+        gradient_steps: int | None = None,
+    ) -> None:
+        if kind not in KINDS:
+            raise InputError(f"`kind` must be one of {', '.join(KINDS)}, but got {kind!r}.")
+        rates = _numbers(learning_rates, "learning_rates")
+        if rates.ndim != 1 or not rates.size or not (np.isfinite(rates) & (rates > 0)).all():
+            raise InputError(
+                "`learning_rates` must be one row of positive, finite rates, "
+                f"but got {_describe(rates)}; pass e.g. numpy.geomspace(1e-6, 10, 200)."
+            )
+        if kind != "sweep" and (np.diff(rates) < 0).any():
+            raise InputError(
+                f"`learning_rates` of a {kind} must never fall, since they are in the order of "
+                f"time, but got {_describe(rates)}; pass kind='sweep' for separate trainings."
+            )
+        order = np.argsort(rates, kind="stable")
+        table = _table(losses, rates, "losses")
+        if coarse is not None and not isinstance(coarse, LossCurve):
+            raise InputError(f"`coarse` must be a LossCurve or None, but got {coarse!r}.")
+        if horizon is not None and not 0 < horizon < np.inf:
+            raise InputError(f"`horizon` must be positive and finite, but got {horizon!r}.")
+        values: dict[str, Any] = {"kind": kind, "coarse": coarse}
+        values |= {"learning_rates": _frozen(rates[order]), "losses": _frozen(table[order])}
+        values["declared"] = None if declared is None else check_pair(declared, "declared")
+        values["horizon"] = None if horizon is None else float(horizon)
+        values["gradient_steps"] = None if gradient_steps is None else int(gradient_steps)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds were measured, 1 or more."""
+        return 1 if self.losses.ndim == 1 else self.losses.shape[1]
+
+    @property
+    def table(self) -> NDArray[np.float64]:
+        """The raw losses as `(steps, seeds)`, also where there is one seed."""
+        return self.losses.reshape(len(self.learning_rates), -1)
+
+    def smoothed(self) -> NDArray[np.float64]:
+        """Return the mean over seeds, `(steps,)`, smoothed on both sides in the log rate.
+
+        Losses far above the start are clipped before they are averaged, so that one seed's
+        explosion does not hide the others; where nothing finite was measured, all are NaN.
+        """
+        return smooth_curve(self.learning_rates, self.table)
+
+    def bounds(self, declared: tuple[float, float] | None = None) -> LearningRateBounds:
+        """Return the rates worth searching, or the declared range with the reason.
+
+        Args:
+            declared: The range that the user allows; None means the curve's own `declared`, and
+                without one the range of its rates.
+
+        Raises:
+            ValueError: `declared` does not hold `0 < low <= high < inf`.
+        """
+        if declared is None:
+            declared = self.declared
+        if declared is None:
+            declared = (float(self.learning_rates[0]), float(self.learning_rates[-1]))
+        sweep = self.as_sweep() if self.kind == "sweep" else None
+        return read_bounds(self.learning_rates, self.table, check_pair(declared, "declared"), sweep)
+
+    def as_sweep(self) -> Sweep:
+        """Return what is known of a sweep beside its losses."""
+        ramp = None if self.coarse is None else (self.coarse.learning_rates, self.coarse.table)
+        return Sweep(ramp, self.horizon)
+
+    def suggest(self, rule: str | None = None) -> float:
+        """Return one rate, by `bounds()` for None or else by a published rule, for comparison.
+
+        Args:
+            rule: One of `tuners.curves.published_rules.RULES`, for example `"valley"`.
+
+        Raises:
+            ValueError: The rule is unknown, or the curve has too few points for it.
+        """
+        if rule is None:
+            return self.bounds().suggestion
+        return apply_rule(rule, self.learning_rates, self.table)
+
+    def plot(self, ax: Axes | None = None, baseline: float | None = None) -> Axes:
+        """Draw seeds, mean, band, bounds and suggestion on a log axis; never shows a window.
+
+        Args:
+            ax: The Matplotlib axes to draw on; None makes a figure without a window.
+            baseline: A rate to mark for comparison; None marks none.
+        """
+        return plot_curve(self, ax, baseline)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain floats, strings and lists; None stands for a loss that is not finite."""
+        return {
+            "learning_rates": self.learning_rates.tolist(),
+            "losses": _plain(self.losses),
+            "kind": self.kind,
+            "declared": None if self.declared is None else list(self.declared),
+            "coarse": None if self.coarse is None else self.coarse.to_dict(),
+            "horizon": self.horizon,
+            "gradient_steps": self.gradient_steps,
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> LossCurve:
+        """Return the curve that `to_dict` wrote; unknown keys are ignored."""
+        known = {name: plain[name] for name in (f.name for f in fields(cls)) if name in plain}
+        for name in ("learning_rates", "losses"):
+            if name not in known:
+                raise InputError(f"A stored curve must have `{name}`, but has {sorted(plain)}.")
+        if known.get("coarse") is not None:
+            known["coarse"] = cls.from_dict(known["coarse"])
+        return cls(known.pop("learning_rates"), known.pop("losses"), **known)
+
+    def to_json(self, path: str | Path) -> Path:
+        """Write the curve, with its ramp where it has one, to a file of strict JSON."""
+        path = Path(path)
+        path.write_text(json.dumps(self.to_dict(), allow_nan=False) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> LossCurve:
+        """Return the curve that `to_json` wrote."""
+        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def _numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    try:  # None reads as NaN, as JSON has it
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(
+            f"`{name}` must be numbers in rows of equal length, but got {str(values)[:60]!r}."
+        ) from None
+
+
+def _table(values: ArrayLike, rates: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    table = _numbers(values, name)
+    if table.ndim not in (1, 2) or table.shape[0] != rates.size or not table.size:
+        raise InputError(
+            f"`{name}` must be (steps,) or (steps, seeds) with one row for each of the "
+            f"{rates.size} rates, but got shape {table.shape}."
+        )
+    return table
+
+
+def _describe(values: NDArray[np.float64]) -> str:
+    shown = ", ".join(f"{value:g}" for value in values.ravel()[:4])
+    return f"shape {values.shape}: [{shown}{', ...' if values.size > 4 else ''}]"
+
+
+def _frozen(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    values = np.ascontiguousarray(values)
+    values.setflags(write=False)
+    return values
+
+
+def _plain(values: NDArray[np.float64]) -> Any:
+    if values.ndim == 2:
+        return [_plain(row) for row in values]
+    return [float(value) if np.isfinite(value) else None for value in values]

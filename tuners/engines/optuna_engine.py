@@ -1,0 +1,235 @@
+"""The Optuna engine: batches of trials, made together, trained as lanes, told together.
+
+Optuna stores no sampler state, so each trial is drawn by a fresh sampler, seeded by the search's
+seed and the trial's number. The trials of a batch are shared among processes and taken up again
+after a kill as `tuners.study.work_queue` says: those that were drawn keep their rates, those that
+were told are not trained again. With one process the study then equals that of an uninterrupted
+run, down to the numbers of its trials.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.pruners import NopPruner
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from tuners.engines.plan import Branch, SearchPlan
+from tuners.engines.samplers import make_sampler
+from tuners.integrations.optuna_sampler import NarrowedSampler
+from tuners.study import work_queue
+from tuners.study.heartbeat import at_work
+from tuners.study.recording import record_facts
+from tuners.study.schema import trial_attributes
+from tuners.study.work_queue import Work
+from tuners.training.records import TrainingRecord
+from tuners.training.runner import train
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A trial of a batch: where it belongs, and how to report and tell it."""
+
+    frozen: FrozenTrial
+    branch: Branch
+    rate: float
+    trial: optuna.Trial
+
+
+def run(study: optuna.Study, plan: SearchPlan) -> None:
+    """Run batches until the study holds `plan.trials` finished trials, whoever ran them.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came during training; the batch is done again on the next call.
+        ValueError: Another process is at work on a study that one alone can work on.
+    """
+    with at_work(study, plan.alone) as worker:
+        alone = bool(plan.alone)
+        work = Work(study, worker, plan.trials, plan.batch, {"seed": plan.seed}, alone=alone)
+        while True:
+            members = _queued(work, plan) + take_batch(work, plan)
+            if members:
+                _train_batch(work, plan, members)
+            elif not work_queue.wait(work):
+                return
+
+
+def take_batch(work: Work, plan: SearchPlan) -> list[Member]:
+    """Return the next batch, or what a dead process left unfinished.
+
+    Args:
+        work: The trials of the search.
+        plan: What to search.
+
+    Returns:
+        Its trials, drawn; none when there is nothing left to begin.
+    """
+    return work_queue.take_batch(work, lambda frozen, rank: _draw(work, plan, frozen, rank))
+
+
+def _queued(work: Work, plan: SearchPlan) -> list[Member]:
+    """Return the trials that somebody queued on the study; they come on top of `plan.trials`."""
+    study, members = work.study, []
+    while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        number = len(study.get_trials(deepcopy=False))
+        study.sampler = _sampler(plan, number)
+        trial = study.ask()
+        attributes = {**work.attributes, "worker": work.worker, "batch": number, "place": 0}
+        for name, value in attributes.items():
+            trial.set_user_attr(name, value)
+        if "role" not in trial.user_attrs:
+            # where another process took what was queued, Optuna made a new trial
+            given = "fixed_params" in _frozen(study, trial.number).system_attrs
+            trial.set_user_attr("role", work_queue.EXTRA if given else "search")
+        params = _suggest(trial, plan)
+        members.append(_member(plan, _frozen(study, trial.number), trial, params))
+    return members
+
+
+def _draw(work: Work, plan: SearchPlan, frozen: FrozenTrial, rank: int) -> Member:
+    study = work.study
+    if frozen.intermediate_values:  # values reported to the pruner cannot be taken back
+        frozen = work_queue.replace(work, frozen)
+    drawn = any(branch.parameter in frozen.params for branch in plan.branches)
+    suggested = None if drawn or rank >= len(plan.branches) else plan.branches[rank]
+    sampler = None if drawn else _sampler(plan, frozen.number, suggested)
+    trial = work_queue.open_trial(study, frozen, sampler)
+    if "role" not in frozen.user_attrs:
+        trial.set_user_attr("role", "suggestion" if rank < len(plan.branches) else "search")
+    return _member(plan, frozen, trial, _suggest(trial, plan))
+
+
+def _frozen(study: optuna.Study, number: int) -> FrozenTrial:
+    return study.get_trials(deepcopy=False)[number]
+
+
+def _sampler(plan: SearchPlan, number: int, suggested: Branch | None = None) -> BaseSampler:
+    sampler: BaseSampler = NarrowedSampler(
+        {branch.parameter: (branch.bounds.low, branch.bounds.high) for branch in plan.branches},
+        make_sampler(plan.sampler, plan.seed, number),
+    )
+    if suggested is None:
+        return sampler
+    fixed: dict[str, Any] = {suggested.parameter: suggested.bounds.suggestion}
+    if suggested.label is not None:
+        fixed["optimizer"] = suggested.label
+    with warnings.catch_warnings():
+        # marked experimental since Optuna 2.4; what it fixes is checked in our tests
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.PartialFixedSampler(fixed, sampler)
+
+
+def _suggest(trial: optuna.Trial, plan: SearchPlan) -> dict[str, Any]:
+    branch = plan.branches[0]
+    if branch.label is not None:
+        labels = [each.label for each in plan.branches]
+        chosen = trial.suggest_categorical("optimizer", labels)
+        branch = next(each for each in plan.branches if each.label == chosen)
+    low, high = branch.declared
+    trial.suggest_float(branch.parameter, low, high, log=True)
+    return trial.params
+
+
+def _member(
+    plan: SearchPlan, frozen: FrozenTrial, trial: optuna.Trial, params: dict[str, Any]
+) -> Member:
+    label = params.get("optimizer")
+    branch = next(branch for branch in plan.branches if branch.label == label)
+    return Member(frozen, branch, float(params[branch.parameter]), trial)
+
+
+def _train_batch(work: Work, plan: SearchPlan, members: list[Member]) -> None:
+    seeds = [plan.seed + offset for offset in range(plan.seeds_per_trial)]
+    groups = [[member for member in members if member.branch is branch] for branch in plan.branches]
+    finished = sum(unit.state.is_finished() for unit in work.counted())
+    done = finished * plan.seeds_per_trial * plan.epochs
+    results: list[tuple[Member, TrainingRecord, np.ndarray, bool]] = []
+    for group in groups:
+        if not group:
+            continue
+        pruning = None if isinstance(plan.pruner, NopPruner) else _Pruning(group, len(seeds))
+        record = train(
+            group[0].branch.task,
+            np.repeat([member.rate for member in group], len(seeds)),
+            np.tile(seeds, len(group)),
+            epochs=plan.epochs,
+            how=plan.how,
+            objective=plan.objective,
+            on_epoch=_progress(plan, done),
+            stop_lanes=pruning,
+            width=min(plan.batch, plan.trials) * len(seeds),
+        )
+        if record.interrupted:
+            raise KeyboardInterrupt
+        done += len(group) * len(seeds) * plan.epochs
+        for index, member in enumerate(group):
+            lanes = np.arange(index * len(seeds), (index + 1) * len(seeds))
+            pruned = pruning is not None and bool(pruning.stopped[lanes[0]])
+            results.append((member, record, lanes, pruned))
+        record_facts(work.study, how=record.how, why=record.why, chunk_size=record.chunk_size)
+    for result in sorted(results, key=lambda result: result[0].frozen.number):
+        _tell(work.study, plan, *result)
+    _record_cost(work, plan)
+
+
+def _progress(plan: SearchPlan, before: int) -> Callable[[int, int], None] | None:
+    if plan.on_epoch is None:
+        return None
+    tell, total = plan.on_epoch, plan.trials * plan.seeds_per_trial * plan.epochs
+    return lambda done, _: tell(min(before + done, total), total)
+
+
+class _Pruning:
+    """Reports each epoch of each trial to the pruner, and stops the lanes of pruned trials."""
+
+    def __init__(self, group: list[Member], seeds: int) -> None:
+        self.group, self.seeds = group, seeds
+        self.stopped = np.zeros(len(group) * seeds, bool)
+        self.reported: set[tuple[int, int]] = set()
+
+    def __call__(self, epoch: int, values: np.ndarray) -> np.ndarray:
+        for index, member in enumerate(self.group):
+            lanes = slice(index * self.seeds, (index + 1) * self.seeds)
+            value = float(np.mean(values[lanes]))
+            if self.stopped[lanes].any() or not np.isfinite(value):
+                continue
+            if (index, epoch) not in self.reported:  # lanes run one at a time call once each
+                self.reported.add((index, epoch))
+                member.trial.report(value, epoch)
+                self.stopped[lanes] = member.trial.should_prune()
+        return self.stopped
+
+
+def _tell(
+    study: optuna.Study,
+    plan: SearchPlan,
+    member: Member,
+    record: TrainingRecord,
+    lanes: np.ndarray,
+    pruned: bool,
+) -> None:
+    seconds = record.seconds * len(lanes) / len(record.seeds)
+    attributes = trial_attributes(record, lanes, seconds)
+    score = float(record.best()[lanes].mean())
+    state = TrialState.PRUNED if pruned else None
+    if attributes["diverged"] or not np.isfinite(score):
+        state = TrialState.FAIL
+    value = score if state is None else None
+    told = work_queue.tell(study, member.frozen, attributes, value, state)
+    if told is not None and plan.on_trial is not None:
+        plan.on_trial(study, told)
+
+
+def _record_cost(work: Work, plan: SearchPlan) -> None:
+    finished = [unit.user_attrs for unit in work.units() if unit.state.is_finished()]
+    record_facts(
+        work.study,
+        epochs_search=sum(each.get("epochs", 0) for each in finished) * plan.seeds_per_trial,
+        seconds_search=round(sum(each.get("seconds", 0.0) for each in finished), 3),
+    )

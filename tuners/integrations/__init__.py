@@ -1,0 +1,1 @@
+"""Bounds and populations for tuner code that is already there."""

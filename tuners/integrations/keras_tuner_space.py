@@ -1,0 +1,313 @@
+"""Keep an existing KerasTuner tuner inside bounds, without touching its `build_model`."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras_tuner
+
+from search_spaces._input import InputError
+from search_spaces.learning_rate import LearningRateBounds
+from tuners.integrations.keras_tuner_hypermodel import add_rate, lacks_rate, matches
+
+logger = logging.getLogger(__name__)
+
+
+def narrow_tuner(
+    tuner: Any,
+    bounds: LearningRateBounds,
+    name: str = "learning_rate",
+    *,
+    add_missing: bool = False,
+    baseline: float | None = None,
+) -> Any:
+    """Narrow the learning rate of any built tuner, and return the tuner.
+
+    The tuner found its search space when it was built, conditional branches included; the
+    entries of that space are narrowed in place of their wide twins, so that neither name scopes
+    nor conditions are guessed. Call it between building the tuner and `search`, on resume too,
+    where KerasTuner would drop a new `hyperparameters=` argument.
+
+    - `Float`: its range is cut to the bounds; a `step` keeps the user's own grid.
+    - `Choice` of numbers: the values inside stay. If none is inside, those next to the bounds on
+      either side stay, with a warning.
+    - A range that does not meet the bounds at all is kept as the user wrote it, with a warning.
+    - `Fixed`, `Int`, `Boolean` and text choices are left alone.
+
+    The default of a narrowed entry becomes the suggestion, or the value nearest to it; grid
+    search begins with it. Trials that finished earlier keep their values, and Hyperband may
+    promote one of them. In a distributed run the chief narrows, since it holds the space; a
+    worker's tuner is returned as it is, logged.
+
+    Args:
+        tuner: A `keras_tuner.Tuner` of any kind, also one with an `OptunaOracle`.
+        bounds: Where to search.
+        name: Name of the hyperparameter; the last part of a scoped name `scope/name` matches.
+        add_missing: Where the hypermodel asks for no such hyperparameter, give it one: the rate
+            is set on the compiled model's optimizer after each build.
+        baseline: A rate for the first trial of a search that has not begun, all other values as
+            the oracle draws them. It must lie in the user's own range. Grid search can begin only
+            with a value inside the bounds; an `OptunaOracle` queues it on its study.
+
+    Returns:
+        The tuner.
+
+    Raises:
+        TypeError: `tuner` is not a KerasTuner tuner.
+        ValueError: No entry could be narrowed (the message lists the names seen); the tuner or
+            the model would discard an added rate; a grid search has begun on other values; or
+            `baseline` is not positive and finite.
+
+    Example:
+        >>> import tempfile
+        >>> space = lambda hp: hp.Float("learning_rate", 1e-5, 1.0, sampling="log")
+        >>> tuner = keras_tuner.RandomSearch(space, "val_loss", directory=tempfile.mkdtemp())
+        >>> bounds = LearningRateBounds(1e-3, 1e-2, 3e-3, "ok", "by hand")
+        >>> (entry,) = narrow_tuner(tuner, bounds).oracle.hyperparameters.space
+        >>> entry.min_value, entry.max_value
+        (0.001, 0.01)
+    """
+    if not isinstance(tuner, keras_tuner.engine.base_tuner.BaseTuner):
+        raise TypeError(
+            f"`tuner` must be a built keras_tuner.Tuner, but got {type(tuner).__name__}; "
+            "pass e.g. keras_tuner.RandomSearch(build_model, objective=...)."
+        )
+    if baseline is not None and not 0 < baseline < math.inf:
+        raise InputError(f"`baseline` must be positive and finite, but got {baseline!r}.")
+    is_worker = not isinstance(tuner.oracle, keras_tuner.Oracle)
+    if add_missing and lacks_rate(tuner, name, is_worker):
+        add_rate(tuner, bounds, name, is_worker)
+    if is_worker:
+        logger.info("%s: nothing to narrow on a worker; the chief holds the space.", tuner.tuner_id)
+        return tuner
+
+    oracle = tuner.oracle
+    found = [entry for entry in oracle.hyperparameters.space if matches(entry.name, name)]
+    usable = [entry for entry in found if _is_rate(entry)]
+    if not usable:
+        raise InputError(_not_found(name, oracle.hyperparameters.space, found))
+    _narrow_space(oracle, usable, bounds)
+    if baseline is not None:
+        _queue_baseline(oracle, usable, float(baseline))
+    return tuner
+
+
+def begin_with(oracle: Any, names: Sequence[str], rates: Sequence[float]) -> None:
+    """Give the first new trials of an oracle these rates, all other values as it draws them.
+
+    KerasTuner has no queue of its own; `populate_space` is what its oracles override to choose
+    values, and it is wrapped here. A promoted Hyperband trial is not touched.
+
+    Args:
+        oracle: The oracle of a search that has not begun.
+        names: Full names of the rate hyperparameters; those active in a trial are set.
+        rates: One rate for each of the first trials.
+    """
+    waiting, populate = list(rates), oracle.populate_space
+
+    def populate_space(trial_id: str) -> dict[str, Any]:
+        response = populate(trial_id)
+        values = response.get("values") or {}
+        active = [name for name in names if name in values]
+        if waiting and active and "tuner/trial_id" not in values:
+            response = {**response, "values": {**values, **dict.fromkeys(active, waiting.pop(0))}}
+        return response
+
+    oracle.populate_space = populate_space
+
+
+def _is_rate(entry: Any) -> bool:
+    kinds = keras_tuner.engine.hyperparameters
+    if isinstance(entry, kinds.Choice):
+        return all(isinstance(value, float) for value in entry.values)
+    return isinstance(entry, kinds.Float)
+
+
+def _not_found(name: str, space: Sequence[Any], found: Sequence[Any]) -> str:
+    if found:
+        kinds = ", ".join(f"{entry.name} ({type(entry).__name__})" for entry in found)
+        return f"`name` must be a Float or a Choice of floats to be narrowed, but got {kinds}."
+    seen = ", ".join(sorted({entry.name for entry in space}))
+    return (
+        f"`name` must be a hyperparameter of the tuner, but {name!r} is none of: {seen or 'none'}; "
+        'pass one of these, e.g. name="lr", or add_missing=True where the model has no rate '
+        "hyperparameter. What is first asked for in `fit` or `run_trial` is unknown before the "
+        "first trial: pass hyperparameters=bounds.hyperparameters() to the tuner for that."
+    )
+
+
+def _narrow_space(oracle: Any, usable: Sequence[Any], bounds: LearningRateBounds) -> None:
+    config = oracle.hyperparameters.get_config()
+    changed = False
+    for position, entry in enumerate(oracle.hyperparameters.space):
+        if not any(entry is wanted for wanted in usable):
+            continue
+        narrowed = _narrow_entry(oracle, entry, config["space"][position], bounds)
+        if narrowed is None:
+            continue
+        config["space"][position], changed = narrowed, True
+        if entry.name in config["values"]:
+            config["values"][entry.name] = narrowed["config"]["default"]
+        logger.info("%s: narrowed to %s", entry.name, _describe(narrowed["config"]))
+    if not changed:
+        return
+    if isinstance(oracle, keras_tuner.oracles.GridSearchOracle) and oracle.trials:
+        raise InputError(
+            f"A grid search that has begun must keep its grid, but {len(oracle.trials)} trials "
+            "stand on another one; use a new `project_name`, or overwrite=True."
+        )
+    oracle.hyperparameters = keras_tuner.HyperParameters.from_config(config)
+
+
+def _narrow_entry(
+    oracle: Any, entry: Any, serialized: dict[str, Any], bounds: LearningRateBounds
+) -> dict[str, Any] | None:
+    """Return the narrowed entry as KerasTuner serializes it, None where it stays as it is."""
+    from tuners.integrations.keras_tuner_oracle import OptunaOracle
+
+    kinds = keras_tuner.engine.hyperparameters
+    config = dict(serialized["config"])
+    held = _held_values(oracle, entry.name)
+    if held and isinstance(entry, kinds.Choice) and isinstance(oracle, OptunaOracle):
+        warnings.warn(
+            f"`{entry.name}`: Optuna cannot change the choices that its trials hold, so they are "
+            "kept; use hp.Float, or a new study.",
+            stacklevel=5,
+        )
+        return None
+    if isinstance(entry, kinds.Choice) or entry.step is not None:
+        values = [float(value) for value in entry.values]
+        kept = _choose(entry.name, values, bounds)
+        if isinstance(entry, kinds.Choice):
+            # BayesianOptimization looks finished values up in the list of choices
+            kept += [value for value in values if value in held and value not in kept]
+        if len(kept) == len(values):
+            return None
+        config["default"] = min(kept, key=lambda value: _decades_off(value, bounds))
+        if isinstance(entry, kinds.Choice) or entry.sampling == "reverse_log":
+            listed = {key: config[key] for key in ("name", "default", "conditions")}
+            values = [value for value in values if value in kept]
+            return {"class_name": "Choice", "config": {**listed, "values": values, "ordered": True}}
+        slack = 1e-9 * entry.step if entry.sampling == "linear" else 0.0
+        config["min_value"] = min(kept)
+        config["max_value"] = min(max(kept) + slack, entry.max_value)
+        return {"class_name": "Float", "config": config}
+
+    low, high = max(bounds.low, entry.min_value), min(bounds.high, entry.max_value)
+    if low > high:
+        _warn_disjoint(entry.name, f"[{entry.min_value:g}, {entry.max_value:g}]", bounds)
+        return None
+    if entry.sampling == "linear" and low < high:
+        warnings.warn(
+            f"`{entry.name}` is sampled linearly, so it is drawn uniformly inside the bounds; "
+            'a rate is better asked for with sampling="log".',
+            stacklevel=5,
+        )
+    if entry.sampling == "reverse_log":  # its inverse is undefined far above the range
+        low, high = min(low, *held, low), max(high, *held, high)
+    if (low, high) == (entry.min_value, entry.max_value):
+        return None
+    config.update(min_value=low, max_value=high, default=min(max(bounds.suggestion, low), high))
+    return {"class_name": "Float", "config": config}
+
+
+def _decades_off(rate: float, bounds: LearningRateBounds) -> float:
+    return abs(math.log10(rate / bounds.suggestion)) if rate > 0 else math.inf
+
+
+def _choose(name: str, values: list[float], bounds: LearningRateBounds) -> list[float]:
+    inside = [value for value in values if bounds.low <= value <= bounds.high]
+    if inside:
+        return inside
+    below = [value for value in values if value < bounds.low]
+    above = [value for value in values if value > bounds.high]
+    if not below or not above:
+        _warn_disjoint(name, f"{values}", bounds)
+        return values
+    neighbours = [max(below), min(above)]
+    warnings.warn(
+        f"`{name}`: none of {values} lies in [{bounds.low:g}, {bounds.high:g}]; "
+        f"the neighbours {neighbours} are kept.",
+        stacklevel=6,
+    )
+    return neighbours
+
+
+def _held_values(oracle: Any, name: str) -> list[float]:
+    """Return a hyperparameter's values in trials that the oracle still looks up in the space."""
+    from tuners.integrations.keras_tuner_oracle import OptunaOracle
+
+    if not isinstance(oracle, (keras_tuner.oracles.BayesianOptimizationOracle, OptunaOracle)):
+        return []
+    held = [trial.hyperparameters.values.get(name) for trial in oracle.trials.values()]
+    if isinstance(oracle, OptunaOracle):
+        held += [trial.params.get(name) for trial in oracle.study.get_trials(deepcopy=False)]
+    return [value for value in held if value is not None]
+
+
+def _warn_disjoint(name: str, declared: str, bounds: LearningRateBounds) -> None:
+    warnings.warn(
+        f"`{name}`: the bounds [{bounds.low:g}, {bounds.high:g}] do not meet the tuner's own "
+        f"{declared}, which is kept as it is.",
+        stacklevel=6,
+    )
+
+
+def _describe(config: dict[str, Any]) -> str:
+    if "values" in config:
+        return str(config["values"])
+    return f"[{config['min_value']:.4g}, {config['max_value']:.4g}]"
+
+
+def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float) -> None:
+    from tuners.integrations.keras_tuner_oracle import OptunaOracle
+
+    if oracle.trials:
+        logger.info("baseline %g: the search has begun, so it is not queued again.", baseline)
+        return
+    names = [entry.name for entry in usable if _allows(entry, baseline)]
+    if not names:
+        warnings.warn(
+            f"`baseline` = {baseline:g} is outside the tuner's own range of "
+            f"{', '.join(entry.name for entry in usable)}, so it is not queued.",
+            stacklevel=4,
+        )
+        return
+    if isinstance(oracle, OptunaOracle):
+        oracle.study.enqueue_trial(
+            dict.fromkeys(names, baseline), user_attrs={"role": "baseline"}, skip_if_exists=True
+        )
+        return
+    now = [entry for entry in oracle.hyperparameters.space if entry.name in names]
+    if isinstance(oracle, keras_tuner.oracles.GridSearchOracle):
+        _begin_grid(oracle, now, baseline)
+        return
+    kinds = keras_tuner.engine.hyperparameters
+    listed = [e.name for e in now if not isinstance(e, kinds.Choice) or baseline in e.values]
+    if listed:
+        begin_with(oracle, listed, [baseline])
+    else:
+        logger.warning("baseline %g is not among the narrowed choices: not queued.", baseline)
+
+
+def _allows(entry: Any, rate: float) -> bool:
+    if isinstance(entry, keras_tuner.engine.hyperparameters.Choice):
+        return rate in entry.values
+    return bool(entry.min_value <= rate <= entry.max_value)
+
+
+def _begin_grid(oracle: Any, entries: Sequence[Any], baseline: float) -> None:
+    """Make the baseline the default of entries that allow it: a grid begins with defaults."""
+    names = [entry.name for entry in entries if _allows(entry, baseline)]
+    if not names:
+        logger.warning("baseline %g is outside the narrowed grid: not queued.", baseline)
+        return
+    config = oracle.hyperparameters.get_config()
+    for entry in config["space"]:
+        if entry["config"]["name"] in names:
+            entry["config"]["default"] = baseline
+    oracle.hyperparameters = keras_tuner.HyperParameters.from_config(config)

@@ -1,0 +1,147 @@
+"""narrow(): bounds onto what the user already has, an Optuna study or a KerasTuner tuner."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import optuna
+
+from search_spaces._input import InputError, check_range
+from search_spaces.learning_rate import LearningRateBounds
+from tuners.integrations.optuna_sampler import NarrowedSampler
+from tuners.study.recording import record
+
+if TYPE_CHECKING:
+    from tuners.curves.loss_curve import LossCurve
+
+Target = TypeVar("Target")
+
+
+def narrow(
+    target: Target,
+    bounds: LearningRateBounds | LossCurve | tuple[float, float],
+    name: str = "learning_rate",
+    *,
+    baseline: float | None = None,
+    add_missing: bool = False,
+) -> Target:
+    """Let an existing study or tuner search a parameter inside bounds only, and return it.
+
+    The user's `objective` or `build_model` stays as it is.
+
+    An `optuna.Study` gets its sampler wrapped in `NarrowedSampler` (narrowing again replaces the
+    bounds) and the bounds recorded, with the curve they came from. The suggestion is queued as a
+    trial, and so is the baseline where one is given: once each, also when it is called again or
+    after the study was loaded from its storage. Their trials carry the user attribute `role`,
+    "suggestion" or "baseline". If `name` came up in no trial by the end of the first, there is
+    one warning, and the study says so in its user attribute `bounds_not_used`.
+
+    A `keras_tuner.Tuner` gets the hyperparameter narrowed wherever it comes up.
+
+    Args:
+        target: An `optuna.Study` or any `keras_tuner.Tuner`.
+        bounds: The bounds; a `LossCurve` (its `bounds()` are used); or a pair `(low, high)`.
+        name: The parameter or hyperparameter to narrow.
+        baseline: A rate to be tried as it is, inside the bounds or not, above 0.
+        add_missing: For a tuner whose model has no such hyperparameter: give it one.
+
+    Returns:
+        `target` itself.
+
+    Raises:
+        TypeError: `target` is neither; or the study's sampler is a `GridSampler`.
+        ValueError: The bounds or the baseline break their rule; or nothing could be narrowed.
+
+    Example:
+        >>> import optuna
+        >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+        >>> study = narrow(optuna.create_study(), (1e-4, 1e-2))
+        >>> study.optimize(lambda t: t.suggest_float("learning_rate", 1e-6, 1, log=True), 3)
+        >>> all(1e-4 <= trial.params["learning_rate"] <= 1e-2 for trial in study.trials)
+        True
+    """
+    found, curve = as_bounds(bounds)
+    if not isinstance(name, str) or not name:
+        raise InputError(f"`name` must be the parameter's name, but got {name!r}.")
+    if baseline is not None and not 0 < baseline < math.inf:
+        raise InputError(f"`baseline` must be positive and finite, but got {baseline!r}.")
+    if isinstance(target, optuna.Study):
+        if add_missing:
+            raise InputError(
+                "`add_missing` is for a KerasTuner tuner; an Optuna objective has to suggest "
+                f'the rate itself: trial.suggest_float("{name}", ...).'
+            )
+        _narrow_study(target, found, curve, name, baseline)
+        return target
+    if any(each.__module__.startswith("keras_tuner") for each in type(target).__mro__):
+        from tuners.integrations.keras_tuner_space import narrow_tuner
+
+        narrow_tuner(target, found, name, add_missing=add_missing, baseline=baseline)
+        return target
+    raise TypeError(
+        f"`target` must be an optuna.Study or a keras_tuner.Tuner, but got {type(target).__name__}."
+    )
+
+
+def as_bounds(bounds: Any) -> tuple[LearningRateBounds, LossCurve | None]:
+    """Return bounds, and the curve they came from, of what a user may pass for bounds.
+
+    Args:
+        bounds: `LearningRateBounds`, a `LossCurve`, or a pair `(low, high)`.
+
+    Raises:
+        ValueError: It is none of them, or the pair breaks its rule.
+
+    Example:
+        >>> as_bounds((1e-4, 1e-2))[0].suggestion
+        0.001
+    """
+    if isinstance(bounds, LearningRateBounds):
+        return bounds, None
+    if callable(getattr(bounds, "bounds", None)):
+        return bounds.bounds(), bounds
+    try:
+        low, high = bounds
+    except (TypeError, ValueError):
+        raise InputError(
+            "`bounds` must be LearningRateBounds, a LossCurve or a pair (low, high), "
+            f"but got {bounds!r}; pass e.g. (1e-4, 1e-2)."
+        ) from None
+    low, high = check_range(low, high, "bounds")
+    middle = min(max(float(f"{math.sqrt(low * high):.12g}"), low), high)
+    return LearningRateBounds(low, high, middle, "ok", "Given by the user."), None
+
+
+def _narrow_study(
+    study: optuna.Study,
+    bounds: LearningRateBounds,
+    curve: LossCurve | None,
+    name: str,
+    baseline: float | None,
+) -> None:
+    present = study.sampler
+    base, others = present, {}
+    if isinstance(present, NarrowedSampler):
+        base, others = present.base_sampler, present.bounds
+    study.sampler = NarrowedSampler({**others, name: (bounds.low, bounds.high)}, base)
+    record(study, bounds=bounds, curve=curve, name=name)
+    queue_once(study, name, bounds.suggestion, "suggestion")
+    if baseline is not None:
+        queue_once(study, name, float(baseline), "baseline")
+
+
+def queue_once(study: optuna.Study, name: str, rate: float, role: str) -> None:
+    """Queue a trial with a rate and a role, unless the study has one.
+
+    Args:
+        study: The study.
+        name: The parameter's name.
+        rate: Its value.
+        role: The trial's user attribute `role`.
+    """
+    for trial in study.get_trials(deepcopy=False):
+        queued = trial.system_attrs.get("fixed_params", {})
+        if trial.user_attrs.get("role") == role and {**queued, **trial.params}.get(name) == rate:
+            return
+    study.enqueue_trial({name: rate}, user_attrs={"role": role})

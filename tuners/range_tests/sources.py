@@ -1,0 +1,159 @@
+"""What a range test can be run on: a task, a compiled model, a builder; and how each is trained."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from search_spaces._input import InputError
+from search_spaces.task import TuningTask, count_rows, is_dataset, list_arrays, map_arrays
+
+VALIDATION_SHARE = 0.1
+
+
+def as_task(
+    source: Any,
+    x: Any,
+    y: Any,
+    validation: Any,
+    batch_size: int,
+    stack: contextlib.ExitStack,
+    scored: bool = True,
+) -> TuningTask:
+    """Return the task that a source stands for.
+
+    Args:
+        source: A task, a compiled model or a builder.
+        x: Training inputs or a dataset; None for a task.
+        y: Training targets; None for a task or a dataset.
+        validation: Validation data, or None for a tenth of the rows.
+        batch_size: Rows to a step.
+        stack: Where the keeping of a model's state is entered.
+        scored: Whether validation data will be used.
+
+    Raises:
+        ValueError: The source is none of these, or does not go with the data.
+    """
+    if isinstance(source, TuningTask):
+        if x is not None or y is not None or validation is not None:
+            raise InputError(
+                "`x`, `y` and `validation` must be left out for a TuningTask, which brings its "
+                "data; build the task with other data instead."
+            )
+        return source
+    if x is None:
+        raise InputError(
+            "`x` must hold the training inputs for a model or a builder, but got None; "
+            "call range_test(model, x, y)."
+        )
+    train, validation = _split(x, y, validation, scored)
+    builder = _builder(source, train, stack)
+    return TuningTask("range test", builder, train, validation, batch_size=batch_size)
+
+
+def _builder(source: Any, train: Any, stack: contextlib.ExitStack) -> Callable[[], Any]:
+    import keras
+
+    if isinstance(source, keras.Model):  # before callable: a model is callable too
+        from tuners.training.models import first_rows
+        from tuners.training.state import state_kept
+
+        if not source.compiled or source.optimizer is None:
+            raise InputError(
+                "`source` must be a compiled model, but it was not compiled; call "
+                'e.g. model.compile(optimizer="adam", loss="mse") first.'
+            )
+        if not source.built:
+            raise InputError(
+                "`source` must be a built model, but its weights are not made yet; "
+                "call it on a batch first, or start it with keras.Input(shape)."
+            )
+        stack.enter_context(state_kept(source))
+        sample = next(iter(train))[0] if is_dataset(train) else first_rows(train[0], 1)
+        return lambda: copy_of(source, sample)
+    if not callable(source):
+        raise InputError(
+            "`source` must be a TuningTask, a compiled keras.Model or a function that builds "
+            f"one, but got {type(source).__name__}."
+        )
+    return source
+
+
+def copy_of(model: Any, sample: Any) -> Any:
+    """Return a compiled copy of a model with the same weights, state and loss, without metrics.
+
+    Args:
+        model: A compiled, built model.
+        sample: Inputs of one batch, on which a model of one's own class is built.
+
+    Raises:
+        ValueError: It cannot be copied, or the copy differs.
+    """
+    import keras
+
+    try:
+        model.compiled = False  # else the copy is compiled from a config, which knows no own loss
+        try:
+            copy = keras.models.clone_model(model)
+        finally:
+            model.compiled = True
+        if not copy.built:
+            copy(sample)
+        compiled = getattr(model, "_compile_config", None)
+        options = dict(compiled.config) if compiled is not None else {}
+        optimizer = model.optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        copy.compile(
+            optimizer=type(optimizer).from_config(optimizer.get_config()),
+            loss=model.loss,
+            loss_weights=options.get("loss_weights"),
+            run_eagerly=model.run_eagerly,
+            jit_compile=model.jit_compile,
+        )
+        for ours, theirs in zip(_variables(copy), _variables(model), strict=True):
+            ours.assign(theirs)
+        if type(copy) is not type(model):
+            raise InputError(f"the copy is a {type(copy).__name__}")
+    except Exception as error:
+        raise InputError(
+            f"`source` must be a model that can be copied, but {type(model).__name__} cannot be "
+            f"({error}); pass the function that builds it, or use LearningRateRangeTest in fit."
+        ) from error
+    return copy
+
+
+def _variables(model: Any) -> list[Any]:
+    return [*model.trainable_variables, *model.non_trainable_variables]
+
+
+def _split(x: Any, y: Any, validation: Any, scored: bool) -> tuple[Any, Any]:
+    if is_dataset(x):
+        if y is not None:
+            raise InputError("`y` must be left out where `x` is a dataset, which brings targets.")
+        if validation is None and scored:
+            raise InputError(
+                "`validation` must be given where `x` is a dataset, whose rows cannot be set "
+                "aside; pass another dataset or (x, y), or use mode='ramp'."
+            )
+        return x, x if validation is None else validation
+    if y is None:
+        raise InputError("`y` must hold the training targets, but got None.")
+    data = (map_arrays(np.asarray, x), map_arrays(np.asarray, y))
+    if validation is not None:
+        return data, validation
+    rows = {len(array) if array.ndim else -1 for part in data for array in list_arrays(part)}
+    if len(rows) != 1 or max(rows) < 2:
+        raise InputError(
+            f"`x` and `y` must have the same number of rows, 2 or more, but got {sorted(rows)}."
+        )
+    count = count_rows(data)
+    order = np.random.default_rng(0).permutation(count)
+    cut = max(1, round(VALIDATION_SHARE * count))
+
+    def take(chosen: np.ndarray) -> Any:
+        return tuple(map_arrays(lambda array: array[chosen], part) for part in data)
+
+    return take(order[cut:]), take(order[:cut])

@@ -1,0 +1,1 @@
+"""What an Optuna study carries, where it is stored, and how processes share its work."""

@@ -1,0 +1,117 @@
+"""Curve, bounds, facts, trials and comparison onto an Optuna study, and back: plain attributes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from search_spaces._input import InputError
+from search_spaces.learning_rate import LearningRateBounds
+from tuners.curves.loss_curve import LossCurve
+from tuners.study.schema import plain
+
+if TYPE_CHECKING:
+    import optuna
+
+    from tuners.comparison.result import Comparison
+
+
+def record(
+    study: optuna.Study,
+    *,
+    curve: LossCurve | None = None,
+    bounds: LearningRateBounds | None = None,
+    comparison: Comparison | None = None,
+    name: str = "learning_rate",
+) -> None:
+    """Write a curve, bounds or a comparison onto a study; what is None is left as it is.
+
+    Args:
+        study: Any Optuna study, in any storage.
+        curve: The range test's curve of parameter `name`.
+        bounds: The bounds of parameter `name`.
+        comparison: The comparison of the chosen rate with the baseline.
+        name: The parameter that curve and bounds belong to.
+
+    Example:
+        >>> import optuna
+        >>> from search_spaces import LearningRateBounds
+        >>> study = optuna.create_study()
+        >>> record(study, bounds=LearningRateBounds(1e-4, 1e-2, 1e-3, "ok", "by hand"))
+        >>> recorded_bounds(study)["learning_rate"].high
+        0.01
+    """
+    if curve is not None:
+        _merge(study, "curve", {name: plain(curve.to_dict())})
+    if bounds is not None:
+        _merge(study, "bounds", {name: bounds.to_dict()})
+    if comparison is not None:
+        study.set_user_attr("comparison", plain(comparison.to_dict(), 12))
+
+
+def record_facts(study: optuna.Study, **facts: Any) -> None:
+    """Add plain facts (numbers, strings, lists) to those that the study carries."""
+    _merge(study, "facts", plain(facts, 12))
+
+
+def recorded_bounds(study: optuna.Study) -> dict[str, LearningRateBounds]:
+    """Return the bounds on a study by parameter name, {} where there are none.
+
+    Raises:
+        ValueError: What the study carries as `bounds` is something else.
+    """
+    stored = _stored(study, "bounds")
+    with readable(study, "bounds"):
+        return {name: LearningRateBounds.from_dict(entry) for name, entry in stored.items()}
+
+
+def recorded_curves(study: optuna.Study) -> dict[str, LossCurve]:
+    """Return the curves on a study by parameter name, {} where there are none.
+
+    Raises:
+        ValueError: What the study carries as `curve` is something else.
+    """
+    stored = _stored(study, "curve")
+    with readable(study, "curve"):
+        return {name: LossCurve.from_dict(entry) for name, entry in stored.items()}
+
+
+def recorded_facts(study: optuna.Study) -> dict[str, Any]:
+    """Return the facts on a study, {} where there are none.
+
+    Raises:
+        ValueError: What the study carries as `facts` is something else.
+    """
+    return dict(_stored(study, "facts"))
+
+
+def _stored(study: optuna.Study, key: str) -> Mapping[str, Any]:
+    found = study.user_attrs.get(key, {})
+    with readable(study, key):
+        if not isinstance(found, Mapping):
+            raise TypeError(f"{type(found).__name__} in place of a mapping")
+    return found
+
+
+@contextlib.contextmanager
+def readable(study: optuna.Study, key: str) -> Iterator[None]:
+    """Turn what goes wrong while an attribute is read into an error that names study and cure."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    else:
+        return
+    raise InputError(
+        f"the study {study.study_name!r} must carry `{key}` as this version writes it, but it "
+        f"cannot be read ({problem[:200]}); it was made by another version, or changed: use "
+        "another study."
+    )
+
+
+def _merge(study: optuna.Study, key: str, entries: Mapping[str, Any]) -> None:
+    known = _stored(study, key)
+    merged = {**known, **entries}
+    if merged != known:  # several processes may write the same, and a journal keeps every write
+        study.set_user_attr(key, merged)

@@ -1,0 +1,318 @@
+"""Whole epochs of lanes: in chunks of one compiled program, or one at a time with `model.fit`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from search_spaces._input import InputError
+from search_spaces.task import Data, TuningTask, check_data
+from tuners.training import sequential
+from tuners.training.models import (
+    epoch_order,
+    initial_variables,
+    model_variables,
+    rows_of,
+    schedule_shape,
+)
+from tuners.training.population.batches import chunk_rows, stacked
+from tuners.training.population.cache import choose, reason
+from tuners.training.population.program import LaneProgram
+from tuners.training.records import (
+    Curves,
+    How,
+    Plan,
+    Progress,
+    TrainingRecord,
+    best_epochs,
+    direction,
+    named_curve,
+)
+
+
+def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
+    """Train a plan's lanes and return their record; see `tuners.train`."""
+    started = time.perf_counter()
+    lanes = len(plan.rates)
+    if plan.callbacks and how is None:
+        chosen: LaneProgram | str = "Keras callbacks were given"
+    else:
+        chosen = choose(task, max(lanes, plan.width), how, resplit=plan.resplit)
+    curves, size, interrupted = Curves.empty(lanes, plan.epochs), 1, False
+    progress = Progress(plan.on_epoch, lanes * plan.epochs)
+    try:
+        if isinstance(chosen, str):
+            sequential.run_epochs(task, plan, curves, progress)
+        else:
+            size = chosen.lanes
+            _run_chunks(task, plan, chosen, curves, progress)
+    except KeyboardInterrupt:
+        interrupted = True
+    how_done, why = reason(task, chosen)
+    known = {"loss", "val_loss", *curves.metrics}
+    if interrupted and plan.objective not in known:  # stopped before the first metric came
+        best = np.full(lanes, -1)
+    else:
+        best = best_epochs(named_curve(curves, plan.objective), plan.objective)
+    return TrainingRecord(
+        learning_rates=plan.rates,
+        seeds=plan.seeds,
+        loss=curves.loss,
+        val_loss=curves.val_loss,
+        metrics=curves.metrics,
+        best_epoch=best,
+        diverged=_diverged(curves),
+        diverged_epoch=curves.diverged_epoch,
+        initial_val_loss=curves.initial_val_loss,
+        objective=plan.objective,
+        seconds=time.perf_counter() - started,
+        how=how_done,
+        why=why,
+        chunk_size=size,
+        weights=[w if w is not None else [] for w in curves.weights] if plan.keep_weights else None,
+        interrupted=interrupted,
+    )
+
+
+def _diverged(curves: Curves) -> np.ndarray:
+    never_below = np.ones(curves.lanes, bool)
+    for curve in (curves.loss, curves.val_loss):
+        lowest = np.where(np.isfinite(curve), curve, np.inf).min(axis=1)
+        never_below &= np.isfinite(lowest) & (lowest > curves.initial_val_loss)
+    return (curves.diverged_epoch >= 0) | never_below
+
+
+def _run_chunks(
+    task: TuningTask, plan: Plan, program: LaneProgram, curves: Curves, progress: Progress
+) -> None:
+    chunks = [
+        np.arange(start, min(start + program.lanes, curves.lanes))
+        for start in range(0, curves.lanes, program.lanes)
+    ]
+    if plan.stop_lanes is None:
+        for chunk in chunks:
+            _Chunk(task, plan, program, chunk).run(curves, progress)
+    else:
+        _run_with_stops(task, plan, program, chunks, curves, progress)
+
+
+class _Chunk:
+    """A program's worth of lanes on its way through the epochs."""
+
+    def __init__(
+        self, task: TuningTask, plan: Plan, program: LaneProgram, lanes: np.ndarray
+    ) -> None:
+        self.task, self.plan, self.program, self.lanes = task, plan, program, lanes
+        padded = np.concatenate([lanes, np.repeat(lanes[:1], program.lanes - len(lanes))])
+        self.padded = padded
+        self.seeds = plan.seeds[padded]
+        self.train, self.validation = chunk_rows(task, program, self.seeds, resplit=plan.resplit)
+        self.count = tf.nest.flatten(self.train)[0].shape[0 if program.shared_rows else 1]
+        self.batch = min(task.batch_size, self.count)
+        steps = -(-self.count // self.batch)
+        self.shape = schedule_shape(program.model, steps * plan.epochs)
+        self.best = np.full(len(padded), np.inf)
+        self.stopped = np.zeros(len(padded), bool)
+        program.load([initial_variables(task, int(seed)) for seed in self.seeds])
+
+    def initial(self, curves: Curves) -> None:
+        """Evaluate the untrained lanes."""
+        values = self.evaluate()["val_loss"]
+        curves.initial_val_loss[self.lanes] = values[: len(self.lanes)]
+
+    def evaluate(self) -> dict[str, np.ndarray]:
+        """Return validation loss and metrics of all lanes of the chunk, padding included."""
+        found = self.program.evaluate(
+            self.validation, shared=self.program.shared_rows, batch=self.batch
+        )
+        return {f"val_{name}": value for name, value in found.items()}
+
+    def run_epoch(self, epoch: int, curves: Curves) -> None:
+        """Train and evaluate one epoch, and write it into the curves."""
+        program, plan, batch = self.program, self.plan, self.batch
+        order_seeds = [plan.seeds[0]] * len(self.padded) if plan.same_batches else self.seeds
+        orders = np.stack([epoch_order(int(seed), epoch, self.count) for seed in order_seeds])
+        full, tail = divmod(self.count, batch)
+        first = epoch * (full + bool(tail))
+        rates = self.shape[first : first + full + bool(tail), None] * plan.rates[self.padded]
+        program.reset_metrics()
+        losses = program.train(
+            self.train,
+            orders[:, : full * batch].reshape(len(orders), full, batch).swapaxes(0, 1),
+            rates[:full],
+        )
+        rows = np.full(full, batch)
+        if tail:
+            last = program.train(self.train, orders[None, :, full * batch :], rates[full:])
+            losses, rows = np.concatenate([losses, last]), np.append(rows, tail)
+        values = {"loss": np.average(losses, axis=0, weights=rows), **program.metrics()}
+        values |= self.evaluate()
+        dead = ~np.isfinite(values["loss"])
+        hidden = dead | self.stopped
+        values = {name: np.where(hidden, np.nan, value) for name, value in values.items()}
+        kept = {name: value[: len(self.lanes)] for name, value in values.items()}
+        curves.add(self.lanes, epoch, kept)
+        bad = (dead | ~np.isfinite(values["val_loss"])) & ~self.stopped
+        new = bad[: len(self.lanes)] & (curves.diverged_epoch[self.lanes] < 0)
+        curves.diverged_epoch[self.lanes[new]] = epoch
+        if plan.keep_weights == "best":
+            self._keep_best(curves, epoch)
+
+    def _keep_best(self, curves: Curves, epoch: int) -> None:
+        sign = -1.0 if direction(self.plan.objective) == "maximize" else 1.0
+        score = sign * named_curve(curves, self.plan.objective)[self.lanes, epoch]
+        better = np.flatnonzero(np.isfinite(score) & (score < self.best[: len(self.lanes)]))
+        if len(better):
+            self.best[better] = score[better]
+            self.keep(curves, better)
+
+    def keep(self, curves: Curves, which: np.ndarray) -> None:
+        """Copy the present weights of some lanes of the chunk into the curves."""
+        values = self.program.read()
+        for index in which:
+            lane = self.lanes[index]
+            curves.weights[lane] = as_weights(
+                self.program.model, [value[index] for value in values]
+            )
+
+    def run(self, curves: Curves, progress: Progress) -> None:
+        """Run all epochs; a chunk whose lanes have all diverged ends early."""
+        self.initial(curves)
+        for epoch in range(self.plan.epochs):
+            self.run_epoch(epoch, curves)
+            progress.add(len(self.lanes))
+            if (curves.diverged_epoch[self.lanes] >= 0).all():
+                progress.add(len(self.lanes) * (self.plan.epochs - epoch - 1))
+                break
+        self.finish(curves)
+
+    def finish(self, curves: Curves) -> None:
+        """Do what `fit` does at its end, and keep the final weights where asked for."""
+        self.program.finalize()
+        if self.plan.keep_weights == "final":
+            self.keep(curves, np.arange(len(self.lanes)))
+
+
+def _run_with_stops(
+    task: TuningTask,
+    plan: Plan,
+    program: LaneProgram,
+    chunks: list[np.ndarray],
+    curves: Curves,
+    progress: Progress,
+) -> None:
+    """Run all chunks epoch by epoch; stopped lanes have no later values.
+
+    A chunk whose lanes have all stopped is left out. Where some go on, the whole chunk trains,
+    since its program has a fixed number of lanes.
+    """
+    assert plan.stop_lanes is not None
+    running: list[_Chunk] = []
+    states: list[Any] = []
+    for lanes in chunks:
+        running.append(_Chunk(task, plan, program, lanes))
+        running[-1].initial(curves)
+        states.append(program.snapshot())
+    stopped = np.zeros(curves.lanes, bool)
+    for epoch in range(plan.epochs):
+        for number, chunk in enumerate(running):
+            gone = stopped[chunk.lanes] | (curves.diverged_epoch[chunk.lanes] >= 0)
+            if not gone.all():
+                program.restore(states[number])
+                chunk.stopped = stopped[chunk.padded]
+                chunk.run_epoch(epoch, curves)
+                states[number] = program.snapshot()
+            progress.add(len(chunk.lanes))
+        scores = named_curve(curves, plan.objective)[:, epoch]
+        stopped |= np.asarray(plan.stop_lanes(epoch, scores), bool)
+    for number, chunk in enumerate(running):
+        program.restore(states[number])
+        chunk.finish(curves)
+
+
+def as_weights(model: Any, variables: list[np.ndarray]) -> list[np.ndarray]:
+    """Return values in the order of `model_variables` as `model.get_weights()` orders them."""
+    by_id = {id(v): value for v, value in zip(model_variables(model), variables, strict=True)}
+    return [np.array(by_id[id(weight)]) for weight in model.weights]
+
+
+def evaluate_weights(
+    task: TuningTask, weights: list[list[np.ndarray]], data: Data | list[Data]
+) -> dict[str, np.ndarray]:
+    """Return loss and compiled metrics of kept weights, (lanes,) each; see `tuners.evaluate`."""
+    datas = _one_each(data, len(weights))
+    _check_kept(weights)
+    chosen = choose(task, len(weights), None, resplit=True)
+    if isinstance(chosen, str):
+        return sequential.evaluate_weights(task, weights, datas)
+    batch = task.batch_size
+    found: list[dict[str, np.ndarray]] = []
+    for lanes in _load_weights(task, chosen, weights):
+        rows = stacked([rows_of(datas[lane]) for lane in lanes], "evaluated")
+        values = chosen.evaluate(rows, shared=False, batch=batch)
+        found.append({name: value[: _distinct(lanes)] for name, value in values.items()})
+    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
+
+def predict_weights(
+    task: TuningTask, weights: list[list[np.ndarray]], data: Data | list[Data]
+) -> Any:
+    """Return the outputs of kept weights, (lanes, rows, ...); see `tuners.predict`."""
+    datas = _one_each(data, len(weights))
+    _check_kept(weights)
+    chosen = choose(task, len(weights), None, resplit=True)
+    if isinstance(chosen, str):
+        return sequential.predict_weights(task, weights, datas)
+    pieces = []
+    for lanes in _load_weights(task, chosen, weights):
+        rows = stacked([rows_of(datas[lane]) for lane in lanes], "evaluated")
+        outputs = chosen.predict(rows["x"], shared=False, batch=1024)
+        pieces.append(tf.nest.map_structure(lambda out: out[: _distinct(lanes)], outputs))  # noqa: B023
+    return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *pieces)
+
+
+def _distinct(lanes: list[int]) -> int:
+    return len(dict.fromkeys(lanes))
+
+
+def _load_weights(task: TuningTask, program: LaneProgram, weights: list[list[np.ndarray]]) -> Any:
+    """Load chunk after chunk of kept weights, yielding its lanes, padded with the first."""
+    model = program.model
+    position = {id(weight): index for index, weight in enumerate(model.weights)}
+    start_values = initial_variables(task, 0)
+    for start in range(0, len(weights), program.lanes):
+        lanes = list(range(start, min(start + program.lanes, len(weights))))
+        lanes += [start] * (program.lanes - len(lanes))
+        program.load(
+            [
+                [
+                    weights[lane][position[id(v)]] if id(v) in position else value
+                    for v, value in zip(model_variables(model), start_values, strict=True)
+                ]
+                for lane in lanes
+            ]
+        )
+        yield lanes
+
+
+def _check_kept(weights: list[list[np.ndarray]]) -> None:
+    empty = [lane for lane, kept in enumerate(weights) if not kept]
+    if empty or not weights:
+        raise InputError(
+            f"`weights` must hold the weights of every lane, but those of lanes {empty} are empty "
+            "(a lane that was never finite keeps none); leave them out."
+        )
+
+
+def _one_each(data: Data | list[Data], lanes: int) -> list[Data]:
+    if isinstance(data, list):
+        if len(data) != lanes:
+            raise InputError(
+                f"`data` must be one (x, y), or a list of one for each of the {lanes} lanes, "
+                f"but got a list of {len(data)}."
+            )
+        return [check_data(one, "data") for one in data]
+    return [check_data(data, "data")] * lanes

@@ -1,0 +1,1 @@
+"""K models in one compiled program, and whether they may run so."""

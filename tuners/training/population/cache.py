@@ -1,0 +1,214 @@
+"""Which program runs a task's lanes: how many at a time, tried once against Keras, then kept."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from search_spaces._input import InputError
+from search_spaces.task import TuningTask
+from tuners.training.models import built_model, rows_of
+from tuners.training.population.parity import agrees_with_keras
+from tuners.training.population.program import LaneProgram
+from tuners.training.population.stackable import CannotStack, refuse_if_unstackable
+from tuners.training.records import How
+
+log = logging.getLogger("tuners")
+
+CACHE_BYTES = 16 * 2**20  # weights, gradients and slots of a chunk should stay in the cache
+STACKED_ROWS_BYTES = 256 * 2**20  # a chunk's own copies of the rows, at most
+MAX_LANES = 64
+
+
+@dataclass(eq=False)
+class Programs:
+    """The compiled programs of one task, and why they can or cannot be used."""
+
+    refusal: str | None = None
+    vectorized: bool = True
+    why: str = ""
+    lane_bytes: int = 0
+    compiled: dict[Any, LaneProgram] | None = None
+
+
+_programs: weakref.WeakKeyDictionary[TuningTask, Programs] = weakref.WeakKeyDictionary()
+
+
+def chunk_size(lane_bytes: int, lanes: int) -> int:
+    """Return how many lanes to stack: a power of two that fits the cache, 64 at most.
+
+    It is reckoned from sizes alone, never timed, so that results do not depend on load.
+
+    Args:
+        lane_bytes: Bytes of one lane's weights, gradients and optimizer slots.
+        lanes: Lanes wanted, 1 or more.
+
+    Example:
+        >>> chunk_size(1_600_000, 24), chunk_size(1_600_000, 3), chunk_size(10**9, 24)
+        (8, 4, 1)
+    """
+    fitting = min(MAX_LANES, max(1, CACHE_BYTES // max(1, lane_bytes)))
+    wanted = 1 << (lanes - 1).bit_length()
+    return min(1 << (int(fitting).bit_length() - 1), wanted)
+
+
+def program_for(task: TuningTask, lanes: int, *, resplit: bool) -> LaneProgram:
+    """Return the compiled program for so many lanes of a task, trying it once against Keras.
+
+    Raises:
+        CannotStack: The model cannot run as lanes, with the reason.
+    """
+    known = _programs.get(task)
+    if known is None:
+        known = _programs[task] = Programs(compiled={})
+        try:
+            _probe(task, known)
+        except CannotStack as refusal:
+            known.refusal = str(refusal)
+    if known.refusal is not None:
+        raise CannotStack(known.refusal)
+    assert known.compiled is not None
+    size = chunk_size(known.lane_bytes, lanes)
+    if not known.why:  # a step that mixes lanes shows with two of them only
+        _program_of(task, known, max(size, 2), resplit)
+    return _program_of(task, known, size, resplit)
+
+
+def _program_of(task: TuningTask, known: Programs, size: int, resplit: bool) -> LaneProgram:
+    assert known.compiled is not None
+    shared = not (resplit or _rows_fit(task, size))
+    key = (size, shared)
+    if key not in known.compiled:
+        program = LaneProgram(task, size, vectorized=known.vectorized, shared_rows=shared)
+        if not known.why:
+            program = _tried(task, known, program)
+        known.compiled[key] = program
+    program = known.compiled[key]
+    rows = rows_of(task.train, task.class_weight).count
+    batch = min(task.batch_size, rows)
+    program.set_segment(batch, rows // batch)
+    return program
+
+
+def _rows_fit(task: TuningTask, size: int) -> bool:
+    """Whether lanes get their own rows even unasked, so that a comparison meets no new shape."""
+    return task.resplit is not None and rows_of(task.train).bytes * size <= STACKED_ROWS_BYTES
+
+
+def _probe(task: TuningTask, known: Programs) -> None:
+    if task.streams:
+        raise CannotStack("the data are a tf.data.Dataset, which streams through model.fit")
+    model = built_model(task, 0)
+    refuse_if_unstackable(model, task)
+    model.optimizer.build(model.trainable_variables)
+    weights = sum(_bytes(variable) for variable in model.trainable_variables)
+    slots = sum(_bytes(variable) for variable in model.optimizer.variables)
+    known.lane_bytes = 2 * weights + slots
+
+
+def _bytes(variable: Any) -> int:
+    return int(np.prod(variable.shape, dtype=int)) * variable.numpy().dtype.itemsize
+
+
+def _tried(task: TuningTask, known: Programs, program: LaneProgram) -> LaneProgram:
+    rows = rows_of(task.train, task.class_weight)
+    batch = min(task.batch_size, rows.count)
+    program.set_segment(batch, rows.count // batch)
+    reason = ""
+    try:
+        try:
+            with _tensorflow_quiet():
+                difference = agrees_with_keras(task, program, rows, batch)
+        except Exception as error:  # no vectorized form, or none under XLA: try lane after lane
+            reason = _no_vectorized_form(error)
+            log.debug("not vectorized: %s", error)
+            program = LaneProgram(
+                task, program.lanes, vectorized=False, shared_rows=program.shared_rows
+            )
+            program.set_segment(batch, rows.count // batch)
+            difference = agrees_with_keras(task, program, rows, batch)
+    except CannotStack as refusal:
+        known.refusal = str(refusal)
+    except Exception as error:
+        log.debug("not compiled: %s", error)
+        known.refusal = f"it does not compile as one program ({_first_line(error)})"
+    else:
+        if difference is not None:
+            known.refusal = f"it does not agree with Keras: {difference}"
+    if known.refusal is not None:
+        raise CannotStack(known.refusal)
+    known.vectorized = program.vectorized
+    known.why = (
+        "three steps of two lanes agree with train_on_batch"
+        if program.vectorized
+        else f"lane after lane in one program ({reason}); "
+        "three steps of two lanes agree with train_on_batch"
+    )
+    return program
+
+
+@contextlib.contextmanager
+def _tensorflow_quiet() -> Iterator[None]:
+    """Keep TensorFlow from logging the graph of an operation that has no vectorized form."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _no_vectorized_form(error: Exception) -> str:
+    named = re.search(r'(?:op: "|vectorization defined for )(\w+)', str(error))
+    return f"{named[1]} has no vectorized form" if named else _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:160]
+
+
+def choose(task: TuningTask, lanes: int, how: How | None, *, resplit: bool) -> LaneProgram | str:
+    """Return the program, or the reason to run the lanes one at a time.
+
+    Args:
+        task: The task.
+        lanes: Lanes wanted, 1 or more.
+        how: What the user forces, or None.
+        resplit: Whether each lane trains on the rows of its own seed's split.
+
+    Raises:
+        ValueError: `how="population"` is forced and cannot be done.
+    """
+    if how == "sequential":
+        return 'asked for by how="sequential"'
+    try:
+        return program_for(task, lanes, resplit=resplit)
+    except CannotStack as refusal:
+        if how == "population":
+            raise InputError(
+                f'`how="population"` cannot be done for task {task.name!r}: {refusal}; '
+                "leave `how` unset to train one lane at a time."
+            ) from None
+        if task not in _told:
+            _told.add(task)
+            log.warning("Training one lane at a time with model.fit: %s.", refusal)
+        return str(refusal)
+
+
+_told: weakref.WeakSet[TuningTask] = weakref.WeakSet()
+
+
+def reason(task: TuningTask, chosen: LaneProgram | str) -> tuple[How, str]:
+    """Return how a choice runs the lanes, and why."""
+    if isinstance(chosen, str):
+        return "sequential", chosen
+    return "population", _programs[task].why

@@ -1,0 +1,406 @@
+"""Lanes stacked in one XLA program: K models, each with its own rate, seed and batches.
+
+Weights are stacked along a first axis and kept flat, (K, n) for a weight of n elements, so that
+a schedule that returns (K, 1) gives every lane its own rate through the optimizer's public
+`apply`. Gradients are taken inside `tf.vectorized_map`; layers that have no vectorized form run
+lane after lane with `tf.map_fn` inside the same program. One program holds whole epochs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from search_spaces.task import TuningTask, map_arrays
+from tuners.training.models import (
+    built_model,
+    first_rows,
+    rows_of,
+)
+from tuners.training.population.stackable import Group, LaneRates, optimizer_with
+
+SEGMENT = 256  # steps in one call of the program, at most
+EVALUATION_ROWS = 256  # rows to a batch in evaluation, where the loss is a plain mean
+
+
+class LaneProgram:
+    """K lanes of one model, compiled once: load lanes, train steps, evaluate, read weights.
+
+    Args:
+        task: The task whose model is stacked.
+        lanes: K, the number of lanes, 1 or more.
+        vectorized: Whether layers run vectorized over lanes, or lane after lane.
+        shared_rows: Whether all lanes train on the same rows; else each brings its own.
+
+    Raises:
+        CannotStack: The optimizer cannot be made anew with a rate for each lane.
+    """
+
+    def __init__(
+        self, task: TuningTask, lanes: int, *, vectorized: bool, shared_rows: bool
+    ) -> None:
+        self.lanes, self.vectorized, self.shared_rows = lanes, vectorized, shared_rows
+        self.model = model = built_model(task, 0)
+        self._build_metrics(task)
+        self._shapes = [tuple(variable.shape) for variable in model.trainable_variables]
+        self._groups = self._make_groups()
+        self.state = [self._stacked(variable) for variable in model.non_trainable_variables]
+        self.metric_state = [self._stacked(variable) for variable in model.metrics_variables]
+        self._metric_start = [variable.numpy() for variable in self.metric_state]
+        self.alive = tf.Variable(tf.ones((lanes,), tf.bool))
+        self.segment_rows: int | None = None
+        loss = getattr(model, "loss", None)
+        self._plain_mean = isinstance(loss, str)
+        self.traces = 0
+        self._segment = tf.function(self._run_segment, jit_compile=True, autograph=False)
+        self._evaluate = tf.function(self._run_evaluation, jit_compile=True, autograph=False)
+        self._predict = tf.function(self._run_prediction, jit_compile=True, autograph=False)
+        self._results = tf.function(self._metric_results, jit_compile=True, autograph=False)
+
+    def _build_metrics(self, task: TuningTask) -> None:
+        parts = rows_of(task.train).parts()
+        two = {name: map_arrays(tf.constant, first_rows(part, 2)) for name, part in parts.items()}
+        weight = two.get("sample_weight")
+        with tf.GradientTape() as tape:
+            y_pred = self.model(two["x"])
+            loss = self.model.compute_loss(two["x"], two["y"], y_pred, weight)
+        gradients = tape.gradient(loss, [v.value for v in self.model.trainable_variables])
+        self._sparse = [isinstance(gradient, tf.IndexedSlices) for gradient in gradients]
+        self._connected = [gradient is not None for gradient in gradients]
+        self.model.compute_metrics(two["x"], two["y"], y_pred, weight)
+        self.model.reset_metrics()
+
+    def _make_groups(self) -> list[Group]:
+        """Stack the weights: all dense ones under one optimizer, each sparse one under its own."""
+        variables = self.model.trainable_variables
+        dense = [i for i, sparse in enumerate(self._sparse) if not sparse]
+        parts = [(dense, False)] if dense else []
+        parts += [([i], True) for i, sparse in enumerate(self._sparse) if sparse]
+        groups = []
+        for numbers, sparse in parts:
+            weights = []
+            for number in numbers:
+                variable, shape = variables[number], self._shapes[number]
+                flat = (self.lanes, int(np.prod(shape, dtype=int)))
+                stacked = (self.lanes * shape[0], *shape[1:]) if sparse else flat
+                name = re.sub("[^A-Za-z0-9_]", "_", variable.name)
+                weights.append(
+                    keras.Variable(np.zeros(stacked, variable.dtype), trainable=True, name=name)
+                )
+            rates = LaneRates()
+            optimizer = optimizer_with(self.model.optimizer, rates)
+            optimizer.build(weights)
+            start = [variable.numpy() for variable in optimizer.variables]
+            groups.append(Group(numbers, weights, sparse, optimizer, rates, start))
+        return groups
+
+    def _shaped_weights(self) -> list[Any]:
+        """Return the weights as (K, *shape) tensors, in the model's order."""
+        found: dict[int, Any] = {}
+        for group in self._groups:
+            for number, weight in zip(group.numbers, group.weights, strict=True):
+                shape = (self.lanes, *self._shapes[number])
+                found[number] = tf.reshape(weight.value, shape)
+        return [found[number] for number in range(len(found))]
+
+    def _stacked(self, variable: Any) -> tf.Variable:
+        return tf.Variable(np.stack([variable.numpy()] * self.lanes))
+
+    # -- loading and reading lanes ------------------------------------------------------------
+
+    def load(self, lanes: list[list[np.ndarray]]) -> None:
+        """Set each lane's variables (in the order of `model_variables`), fresh slots, metrics."""
+        columns = [np.stack(column) for column in zip(*lanes, strict=True)]
+        split = len(self._shapes)
+        for group in self._groups:
+            for number, weight in zip(group.numbers, group.weights, strict=True):
+                weight.assign(columns[number].reshape(weight.shape))
+            for variable, start in zip(group.optimizer.variables, group.start, strict=True):
+                variable.assign(start)
+        for state, column in zip(self.state, columns[split:], strict=True):
+            state.assign(column)
+        self.alive.assign(tf.ones((self.lanes,), tf.bool))
+        self.reset_metrics()
+
+    def read(self) -> list[np.ndarray]:
+        """Return all variables stacked, (K, ...) each, in the order of `model_variables`."""
+        shaped = [weight.numpy() for weight in self._shaped_weights()]
+        return shaped + [state.numpy() for state in self.state]
+
+    def snapshot(self) -> list[np.ndarray]:
+        """Return everything that a lane carries from step to step, to `restore` it later."""
+        return [variable.numpy() for variable in self._carried()]
+
+    def restore(self, values: list[np.ndarray]) -> None:
+        """Put back what `snapshot` returned."""
+        for variable, value in zip(self._carried(), values, strict=True):
+            variable.assign(value)
+
+    def _carried(self) -> list[Any]:
+        carried = [
+            v for group in self._groups for v in (*group.weights, *group.optimizer.variables)
+        ]
+        return [*carried, *self.state, self.alive]
+
+    def finalize(self) -> None:
+        """Do what `fit` does at its end: an optimizer with EMA puts the averages in place."""
+        for group in self._groups:
+            group.optimizer.finalize_variable_values(group.weights)
+
+    def reset_metrics(self) -> None:
+        """Set the compiled metrics back to their start."""
+        for state, start in zip(self.metric_state, self._metric_start, strict=True):
+            state.assign(start)
+
+    # -- what runs compiled ---------------------------------------------------------------------
+
+    def train(self, data: dict[str, Any], order: np.ndarray, rates: np.ndarray) -> np.ndarray:
+        """Train `order.shape[0]` steps and return the true loss of each batch, (steps, K).
+
+        Args:
+            data: Parts of the training rows, (rows, ...) when shared, else (K, rows, ...).
+            order: Rows of each batch, (steps, K, batch).
+            rates: The rate of each lane at each step, (steps, K).
+        """
+        steps = len(order)
+        size = min(SEGMENT, max(steps, self.segment_rows or 0))
+        if order.shape[2] == self._full_batch:
+            size = self.segment_rows or size
+        losses = []
+        for start in range(0, steps, size):
+            part, rate = order[start : start + size], rates[start : start + size]
+            count = len(part)
+            if count < size:
+                part = np.concatenate([part, np.repeat(part[-1:], size - count, axis=0)])
+                rate = np.concatenate([rate, np.repeat(rate[-1:], size - count, axis=0)])
+            out = self._segment(
+                data,
+                tf.constant(part, tf.int32),
+                tf.constant(rate, tf.float32),
+                tf.constant(count, tf.int32),
+            )
+            losses.append(out.numpy()[:count])
+        return np.concatenate(losses)
+
+    _full_batch = -1
+
+    def set_segment(self, batch: int, steps: int) -> None:
+        """Fix the shape of the main segment: full batches of `batch` rows, `steps` to an epoch."""
+        self._full_batch, self.segment_rows = batch, max(1, min(SEGMENT, steps))
+
+    def _run_segment(self, data: Any, order: Any, rates: Any, count: Any) -> Any:
+        self.traces += 1
+        axis = 0 if self.shared_rows else 1
+
+        def body(step: Any, losses: Any) -> Any:
+            rows = order[step]
+            batch = tf.nest.map_structure(
+                lambda part: tf.gather(part, rows, axis=axis, batch_dims=axis), data
+            )
+            alive = self.alive.value()
+            loss = self._train_step(batch, tf.where(alive, rates[step], 0.0))
+            self.alive.assign(alive & tf.math.is_finite(loss))
+            loss = tf.where(alive, loss, np.nan)
+            return step + 1, tf.tensor_scatter_nd_update(losses, [[step]], loss[None])
+
+        start = tf.fill(rates.shape, np.float32(np.nan))
+        return tf.while_loop(lambda step, _: step < count, body, (0, start))[1]
+
+    def _train_step(self, batch: dict[str, Any], rates: Any) -> Any:
+        model = self.model
+
+        def lane(arguments: Any) -> Any:
+            weights, state, metric_state, parts = arguments
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(weights)
+                loss, scope = self._forward(weights, state, metric_state, parts, training=True)
+            gradients = tape.gradient(loss, weights)
+            return (
+                tf.cast(loss, tf.float32),
+                [
+                    (gradient.values, gradient.indices)
+                    if sparse
+                    else tf.convert_to_tensor(gradient)
+                    for gradient, sparse, connected in zip(
+                        gradients, self._sparse, self._connected, strict=True
+                    )
+                    if connected
+                ],
+                [scope.get_current_value(v) for v in model.non_trainable_variables],
+                [scope.get_current_value(v) for v in model.metrics_variables],
+            )
+
+        state = [variable.value() for variable in self.state]
+        metric_state = [variable.value() for variable in self.metric_state]
+        loss, gradients, state, metric_state = self._over_lanes(
+            lane, (self._shaped_weights(), state, metric_state, batch)
+        )
+        connected = [number for number, used in enumerate(self._connected) if used]
+        by_number = dict(zip(connected, gradients, strict=True))
+        for group in self._groups:
+            self._apply(group, by_number, rates)
+        for variable, value in zip(self.state, state, strict=True):
+            variable.assign(value)
+        for variable, value in zip(self.metric_state, metric_state, strict=True):
+            variable.assign(value)
+        return loss
+
+    def _apply(self, group: Group, gradients: dict[int, Any], rates: Any) -> None:
+        """Let a group's optimizer update its weights, each lane at its rate, (K,)."""
+        if not group.sparse:
+            group.rates.rates = rates[:, None]
+            used = [n for n in group.numbers if n in gradients]
+            weights = [group.weights[group.numbers.index(n)] for n in used]
+            flat = [tf.reshape(gradients[n], (self.lanes, -1)) for n in used]
+            group.optimizer.apply(flat, weights)
+            return
+        # Keras squares repeated rows of a sparse gradient one by one, so it must stay sparse
+        (number,), (weight,) = group.numbers, group.weights
+        rows = self._shapes[number][0]
+        values, indices = gradients[number]
+        shape = (self.lanes * rows,) + (1,) * (len(weight.shape) - 1)
+        group.rates.rates = tf.reshape(tf.repeat(rates, rows), shape)
+        offsets = tf.range(self.lanes, dtype=indices.dtype)[:, None] * rows
+        slices = tf.IndexedSlices(
+            tf.reshape(values, (-1, *weight.shape[1:])),
+            tf.reshape(tf.reshape(indices, (self.lanes, -1)) + offsets, (-1,)),
+            tf.constant(tuple(weight.shape), tf.int64),
+        )
+        group.optimizer.apply([slices], [weight])
+
+    def _forward(
+        self, weights: Any, state: Any, metric_state: Any, parts: Any, *, training: bool
+    ) -> tuple[Any, Any]:
+        model = self.model
+        mapping = [
+            *zip(model.trainable_variables, weights, strict=True),
+            *zip(model.non_trainable_variables, state, strict=True),
+            *zip(model.metrics_variables, metric_state, strict=True),
+        ]
+        x, y, weight = parts["x"], parts["y"], parts.get("sample_weight")
+        with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+            y_pred = _call(model, x, training=training)
+            loss = model.compute_loss(x, y, y_pred, weight, training=training)
+            model.compute_metrics(x, y, y_pred, sample_weight=weight)
+        return loss, scope
+
+    def _over_lanes(self, lane: Callable[[Any], Any], arguments: Any) -> Any:
+        if self.vectorized:
+            return tf.vectorized_map(lane, arguments, fallback_to_while_loop=False)
+        specs = tf.nest.map_structure(
+            lambda part: tf.TensorSpec(part.shape[1:], part.dtype), arguments
+        )
+        outputs = tf.function(lane, autograph=False).get_concrete_function(specs).structured_outputs
+        signature = tf.nest.map_structure(
+            lambda part: tf.TensorSpec(part.shape, part.dtype), outputs
+        )
+        return tf.map_fn(lane, arguments, fn_output_signature=signature)
+
+    def evaluate(self, data: dict[str, Any], *, shared: bool, batch: int) -> dict[str, np.ndarray]:
+        """Return loss and compiled metrics of every lane, (K,) each, as `model.evaluate` does."""
+        self.reset_metrics()
+        rows = max(batch, EVALUATION_ROWS) if self._plain_mean else batch
+        loss = self._evaluate(data, shared, rows).numpy()
+        return {"loss": loss, **self.metrics()}
+
+    def metrics(self) -> dict[str, np.ndarray]:
+        """Return the compiled metrics of every lane since they were reset, (K,) each."""
+        return {name: value.numpy() for name, value in self._results().items()}
+
+    def _run_evaluation(self, data: Any, shared: bool, batch: int) -> Any:
+        self.traces += 1
+        axis = 0 if shared else 1
+        total = tf.nest.flatten(data)[0].shape[axis]
+        batch = min(batch, total)
+
+        def lane(arguments: Any) -> Any:
+            weights, state, metric_state, parts = arguments
+            loss, scope = self._forward(weights, state, metric_state, parts, training=False)
+            return (
+                tf.cast(loss, tf.float32),
+                [scope.get_current_value(v) for v in self.model.metrics_variables],
+            )
+
+        def add(start: Any, rows: int, loss_sum: Any, metric_state: Any) -> Any:
+            parts = tf.nest.map_structure(lambda part: _slice(part, start, rows, axis), data)
+            if shared:
+                parts = tf.nest.map_structure(
+                    lambda part: tf.repeat(part[None], self.lanes, axis=0), parts
+                )
+            stacked = self._shaped_weights()
+            state = [variable.value() for variable in self.state]
+            loss, metric_state = self._over_lanes(lane, (stacked, state, metric_state, parts))
+            return loss_sum + loss * rows, metric_state
+
+        full, tail = divmod(total, batch)
+        loop_state = (tf.zeros((self.lanes,)), [v.value() for v in self.metric_state])
+        _, (loss_sum, metric_state) = tf.while_loop(
+            lambda index, _: index < full,
+            lambda index, carried: (index + 1, add(index * batch, batch, *carried)),
+            (0, loop_state),
+        )
+        if tail:
+            loss_sum, metric_state = add(full * batch, tail, loss_sum, metric_state)
+        for variable, value in zip(self.metric_state, metric_state, strict=True):
+            variable.assign(value)
+        return loss_sum / total
+
+    def predict(self, data: Any, *, shared: bool, batch: int) -> Any:
+        """Return the outputs of every lane, (K, rows, ...), or a nest of them."""
+        total = tf.nest.flatten(data)[0].shape[0 if shared else 1]
+        axis, pieces = 0 if shared else 1, []
+        for start in range(0, total, batch):
+            rows = min(batch, total - start)
+            part = tf.nest.map_structure(lambda a, s=start, r=rows: _slice(a, s, r, axis), data)
+            pieces.append(self._predict(part, shared))
+        return tf.nest.map_structure(lambda *parts: np.concatenate(parts, axis=1), *pieces)
+
+    def _run_prediction(self, x: Any, shared: bool) -> Any:
+        self.traces += 1
+
+        def lane(arguments: Any) -> Any:
+            weights, state, inputs = arguments
+            mapping = [
+                *zip(self.model.trainable_variables, weights, strict=True),
+                *zip(self.model.non_trainable_variables, state, strict=True),
+            ]
+            with keras.StatelessScope(state_mapping=mapping):
+                return _call(self.model, inputs, training=False)
+
+        if shared:
+            x = tf.nest.map_structure(lambda part: tf.repeat(part[None], self.lanes, axis=0), x)
+        stacked = self._shaped_weights()
+        return self._over_lanes(lane, (stacked, [v.value() for v in self.state], x))
+
+    def _metric_results(self) -> dict[str, Any]:
+        def lane(values: Any) -> dict[str, Any]:
+            mapping = zip(self.model.metrics_variables, values, strict=True)
+            with keras.StatelessScope(state_mapping=list(mapping)):
+                results = self.model.get_metrics_result()
+            return {
+                name: tf.cast(value, tf.float32)
+                for name, value in results.items()
+                if name != "loss" and not isinstance(value, dict)
+            }
+
+        values = [variable.value() for variable in self.metric_state]
+        rows = [lane([value[index] for value in values]) for index in range(self.lanes)]
+        return {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _call(model: Any, x: Any, *, training: bool) -> Any:
+    if getattr(model, "_call_has_training_arg", True):
+        return model(x, training=training)
+    return model(x)
+
+
+def _slice(part: Any, start: Any, rows: int, axis: int) -> Any:
+    begin = [0] * len(part.shape)
+    size = [*part.shape]
+    begin[axis], size[axis] = start, rows
+    return tf.slice(part, begin, size)

@@ -1,0 +1,95 @@
+"""What can be stacked, and what stacked weights need: an optimizer with a rate for each lane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from search_spaces.task import TuningTask
+from tuners.training.models import leaf_optimizers
+
+MIXING = ("lamb", "adafactor", "muon", "schedulefreeadamw")  # they mix elements of a weight
+
+
+class CannotStack(Exception):
+    """This model cannot run as lanes of one program; the message says why."""
+
+
+class LaneRates(keras.optimizers.schedules.LearningRateSchedule):
+    """Hands the optimizer the (K, 1) rates of the step being traced."""
+
+    def __init__(self) -> None:
+        self.rates: Any = None
+
+    def __call__(self, step: Any) -> Any:
+        return self.rates
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Stacked weights under one optimizer: all dense ones flat, or one sparse one by rows."""
+
+    numbers: list[int]
+    weights: list[Any]
+    sparse: bool
+    optimizer: Any
+    rates: LaneRates
+    start: list[np.ndarray]
+
+
+def refuse_if_unstackable(model: Any, task: TuningTask) -> None:
+    """Raise CannotStack for what is known, before trying, not to run as lanes.
+
+    Raises:
+        CannotStack: With the reason, for the record and the report.
+    """
+    optimizer = model.optimizer
+    leaves = leaf_optimizers(optimizer)
+    for method in ("train_step", "test_step", "fit", "make_train_function"):
+        if getattr(type(model), method) is not getattr(keras.Model, method):
+            raise CannotStack(f"the model has its own `{method}`")
+    if hasattr(optimizer, "inner_optimizer"):
+        raise CannotStack("the optimizer scales its loss (mixed precision)")
+    if len(leaves) != 1 or leaves[0] is not optimizer:
+        raise CannotStack("the model has several optimizers")
+    name = type(optimizer).__name__
+    if name.lower() in MIXING:
+        raise CannotStack(f"{name} mixes the elements of a weight")
+    for clip in ("clipnorm", "global_clipnorm"):
+        if getattr(optimizer, clip, None):
+            raise CannotStack(f"`{clip}` mixes the elements of a weight")
+    if getattr(optimizer, "_exclude_from_weight_decay", None):
+        raise CannotStack("some weights are excluded from weight decay by object")
+    if any(variable.constraint is not None for variable in model.trainable_variables):
+        raise CannotStack("a weight has a constraint")
+    if model.run_eagerly:
+        raise CannotStack("the model is compiled with run_eagerly=True")
+    if tf.distribute.has_strategy():
+        raise CannotStack("a tf.distribute strategy is active")
+    if task.streams:
+        raise CannotStack("the data are a tf.data.Dataset, which streams through model.fit")
+    if not model.trainable_variables:
+        raise CannotStack("the model has no trainable weights")
+
+
+def optimizer_with(optimizer: Any, rates: LaneRates) -> Any:
+    """Return an optimizer like another, unbuilt, that takes its rates from `rates`.
+
+    Raises:
+        CannotStack: It cannot be made anew from its config.
+    """
+    config = optimizer.get_config()
+    config["learning_rate"] = 1e-3
+    try:
+        fresh = type(optimizer).from_config(config)
+        fresh.learning_rate = rates
+    except (TypeError, ValueError) as error:
+        raise CannotStack(f"the optimizer cannot be made anew from its config ({error})") from error
+    return fresh

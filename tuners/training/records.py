@@ -1,0 +1,222 @@
+"""What a training is given and what it gives: plan, growing curves, records; without TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from search_spaces._input import InputError
+
+How = Literal["population", "sequential"]
+MAXIMIZED = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "similarity")
+
+
+def direction(objective: str) -> Literal["minimize", "maximize"]:
+    """Return whether an objective is better low or high, judged by its name.
+
+    Example:
+        >>> direction("val_loss"), direction("val_accuracy")
+        ('minimize', 'maximize')
+    """
+    name = objective.removeprefix("val_").lower()
+    return "maximize" if any(word in name for word in MAXIMIZED) else "minimize"
+
+
+def named_curve(curves: Any, name: str) -> np.ndarray:
+    """Return a curve by its name in `model.fit`'s history, (lanes, epochs).
+
+    Args:
+        curves: Anything with `loss`, `val_loss` and `metrics`, such as a `TrainingRecord`.
+        name: "loss", "val_loss" or the name of a metric.
+
+    Raises:
+        ValueError: There is no such curve.
+    """
+    known = {"loss": curves.loss, "val_loss": curves.val_loss, **curves.metrics}
+    if name not in known:
+        raise InputError(
+            f"`objective` must be one of {', '.join(sorted(known))}, but got {name!r}; "
+            "a metric must be compiled into the model."
+        )
+    return known[name]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRecord:
+    """The curves of all lanes, and how they were trained.
+
+    Curves are NaN from the epoch in which a lane turned non-finite, was stopped, or where the
+    training was interrupted.
+
+    Args:
+        learning_rates: Highest rate of each lane, (lanes,).
+        seeds: Seed of each lane, (lanes,).
+        loss: Mean training loss of each epoch, as `model.fit` logs it, (lanes, epochs).
+        val_loss: Validation loss after each epoch, (lanes, epochs).
+        metrics: Compiled metrics by name, "val_" before those on the validation rows, each
+            (lanes, epochs).
+        best_epoch: 0-based epoch with the best objective, -1 where no value is finite, (lanes,).
+        diverged: Whether the loss turned non-finite, or neither training nor validation loss ever
+            came below the validation loss of the untrained model, (lanes,).
+        diverged_epoch: 0-based epoch in which it turned non-finite, -1 where it did not, (lanes,).
+        initial_val_loss: Validation loss of the untrained model, (lanes,).
+        objective: The value that decided the best epoch, for example "val_loss".
+        seconds: Time of the whole call, compilation included.
+        how: "population" or "sequential".
+        why: The reason for `how`, in words.
+        chunk_size: Lanes that ran stacked at a time, 1 where they ran one at a time.
+        weights: Weights of each lane in the order of `model.get_weights()`, or None.
+        interrupted: Whether Ctrl-C ended it; the curves so far are kept.
+
+    Example:
+        >>> curves = np.array([[0.9, 0.5, 0.6], [0.9, np.nan, np.nan]])
+        >>> record = TrainingRecord(
+        ...     learning_rates=np.array([0.01, 10.0]), seeds=np.array([0, 0]), loss=curves,
+        ...     val_loss=curves, metrics={}, best_epoch=np.array([1, 0]),
+        ...     diverged=np.array([False, True]), diverged_epoch=np.array([-1, 1]),
+        ...     initial_val_loss=np.array([1.0, 1.0]), objective="val_loss", seconds=0.1,
+        ...     how="population", why="by hand", chunk_size=2,
+        ... )
+        >>> record.best()
+        array([0.5, 0.9])
+    """
+
+    learning_rates: np.ndarray
+    seeds: np.ndarray
+    loss: np.ndarray
+    val_loss: np.ndarray
+    metrics: dict[str, np.ndarray]
+    best_epoch: np.ndarray
+    diverged: np.ndarray
+    diverged_epoch: np.ndarray
+    initial_val_loss: np.ndarray
+    objective: str
+    seconds: float
+    how: How
+    why: str
+    chunk_size: int
+    weights: list[list[np.ndarray]] | None = None
+    interrupted: bool = False
+
+    def curve(self, name: str) -> np.ndarray:
+        """Return a curve by its name in `model.fit`'s history, (lanes, epochs).
+
+        Raises:
+            ValueError: There is no such curve.
+        """
+        return named_curve(self, name)
+
+    def best(self, name: str | None = None) -> np.ndarray:
+        """Return a curve's value at each lane's best epoch, NaN where there is none, (lanes,).
+
+        Args:
+            name: The curve; None for the objective.
+        """
+        curve = self.curve(name or self.objective)
+        found = curve[np.arange(len(curve)), np.maximum(self.best_epoch, 0)]
+        return np.where(self.best_epoch >= 0, found, np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class StepRecord:
+    """The loss of every step of every lane, and how they were trained.
+
+    Args:
+        learning_rates: The rate of each lane at each step, (steps, lanes).
+        seeds: Seed of each lane, (lanes,).
+        loss: True loss of each batch before its update, NaN once non-finite, (steps, lanes).
+        val_loss: Validation loss at each evaluation, (evaluations, lanes), or None.
+        evaluated_at: Steps done at each evaluation, (evaluations,).
+        seconds: Time of the whole call, compilation included.
+        how: "population" or "sequential".
+        why: The reason for `how`, in words.
+        chunk_size: Lanes that ran stacked at a time, 1 where they ran one at a time.
+    """
+
+    learning_rates: np.ndarray
+    seeds: np.ndarray
+    loss: np.ndarray
+    val_loss: np.ndarray | None
+    evaluated_at: np.ndarray
+    seconds: float
+    how: How
+    why: str
+    chunk_size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What to train: the checked arguments of `tuners.train`."""
+
+    rates: np.ndarray
+    seeds: np.ndarray
+    epochs: int
+    objective: str
+    resplit: bool
+    same_batches: bool
+    keep_weights: str | None
+    on_epoch: Callable[[int, int], None] | None
+    stop_lanes: Callable[[int, np.ndarray], np.ndarray] | None
+    callbacks: tuple[Any, ...]
+    width: int
+
+
+@dataclass(eq=False)
+class Curves:
+    """The curves while they grow; lanes write their rows."""
+
+    lanes: int
+    epochs: int
+    loss: np.ndarray
+    val_loss: np.ndarray
+    metrics: dict[str, np.ndarray]
+    initial_val_loss: np.ndarray
+    diverged_epoch: np.ndarray
+    weights: list[list[np.ndarray] | None]
+
+    @classmethod
+    def empty(cls, lanes: int, epochs: int) -> Curves:
+        """Return curves full of NaN."""
+        nan = np.full((lanes, epochs), np.nan)
+        return cls(
+            lanes,
+            epochs,
+            nan.copy(),
+            nan.copy(),
+            {},
+            np.full(lanes, np.nan),
+            np.full(lanes, -1),
+            [None] * lanes,
+        )
+
+    def add(self, lanes: np.ndarray, epoch: int, values: dict[str, np.ndarray]) -> None:
+        """Write one epoch of some lanes: "loss", "val_loss" and metrics, (len(lanes),) each."""
+        for name, value in values.items():
+            if name in ("loss", "val_loss"):
+                getattr(self, name)[lanes, epoch] = value
+            else:
+                empty = np.full((self.lanes, self.epochs), np.nan)
+                self.metrics.setdefault(name, empty)[lanes, epoch] = value
+
+
+def best_epochs(curve: np.ndarray, objective: str) -> np.ndarray:
+    """Return the 0-based epoch (lanes,) with the best value of a curve, -1 where all are NaN."""
+    sign = -1.0 if direction(objective) == "maximize" else 1.0
+    filled = np.where(np.isfinite(curve), sign * curve, np.inf)
+    return np.where(np.isfinite(filled).any(axis=1), filled.argmin(axis=1), -1)
+
+
+class Progress:
+    """Counts lane-epochs or lane-steps and tells them on."""
+
+    def __init__(self, tell: Callable[[int, int], None] | None, total: int) -> None:
+        self.tell, self.total, self.done = tell, total, 0
+
+    def add(self, count: int) -> None:
+        """Count some more as done."""
+        self.done = min(self.done + count, self.total)
+        if self.tell is not None:
+            self.tell(self.done, self.total)

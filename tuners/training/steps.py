@@ -1,0 +1,102 @@
+"""Single steps of lanes, each at its own rate: what the range test runs on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from search_spaces.task import TuningTask
+from tuners.training import sequential
+from tuners.training.models import initial_variables, rows_of, step_order
+from tuners.training.population.batches import chunk_rows
+from tuners.training.population.cache import choose, reason
+from tuners.training.population.program import LaneProgram
+from tuners.training.records import How, Progress, StepRecord
+
+
+def run_steps(
+    task: TuningTask,
+    rates: np.ndarray,
+    seeds: np.ndarray,
+    how: How | None,
+    same_batches: bool,
+    evaluate_every: int | None,
+    on_step: Callable[[int, int], None] | None,
+) -> StepRecord:
+    """Train lanes step by step and return their record; see `tuners.train_steps`."""
+    started = time.perf_counter()
+    steps, lanes = rates.shape
+    chosen = choose(task, lanes, how, resplit=False)
+    at = (
+        np.arange(evaluate_every, steps + 1, evaluate_every)
+        if evaluate_every
+        else np.array([], int)
+    )
+    loss = np.full((steps, lanes), np.nan)
+    val_loss = np.full((len(at), lanes), np.nan)
+    progress = Progress(on_step, steps * lanes)
+    order_seeds = np.repeat(seeds[:1], lanes) if same_batches else seeds
+    if isinstance(chosen, str):
+        size = 1
+        for lane in range(lanes):
+            loss[:, lane], val_loss[:, lane] = sequential.run_lane_steps(
+                task, rates[:, lane], int(seeds[lane]), int(order_seeds[lane]), at
+            )
+            progress.add(steps)
+    else:
+        size = chosen.lanes
+        for start in range(0, lanes, size):
+            chunk = np.arange(start, min(start + size, lanes))
+            _chunk_steps(
+                task, chosen, chunk, rates, seeds, order_seeds, at, loss, val_loss, progress
+            )
+    how_done, why = reason(task, chosen)
+    return StepRecord(
+        learning_rates=rates,
+        seeds=seeds,
+        loss=loss,
+        val_loss=val_loss if evaluate_every else None,
+        evaluated_at=at,
+        seconds=time.perf_counter() - started,
+        how=how_done,
+        why=why,
+        chunk_size=size,
+    )
+
+
+def _chunk_steps(
+    task: TuningTask,
+    program: LaneProgram,
+    lanes: np.ndarray,
+    rates: np.ndarray,
+    seeds: np.ndarray,
+    order_seeds: np.ndarray,
+    at: np.ndarray,
+    loss: np.ndarray,
+    val_loss: np.ndarray,
+    progress: Progress,
+) -> None:
+    padded = np.concatenate([lanes, np.repeat(lanes[:1], program.lanes - len(lanes))])
+    train, validation = chunk_rows(task, program, seeds, resplit=False)
+    count = rows_of(task.train).count
+    batch = min(task.batch_size, count)
+    program.load([initial_variables(task, int(seed)) for seed in seeds[padded]])
+    orders = {
+        int(seed): step_order(int(seed), len(rates), count, batch)
+        for seed in np.unique(order_seeds[padded])
+    }
+    order = np.stack([orders[int(seed)] for seed in order_seeds[padded]], axis=1)
+    stops = sorted({*at.tolist(), len(rates)})
+    done = 0
+    for stop in stops:
+        part = program.train(train, order[done:stop], rates[done:stop][:, padded])
+        loss[done:stop, lanes] = part[:, : len(lanes)]
+        if stop in at:
+            values = program.evaluate(validation, shared=program.shared_rows, batch=batch)["loss"]
+            row = int(np.searchsorted(at, stop))
+            dead = ~np.isfinite(part[-1])
+            val_loss[row, lanes] = np.where(dead, np.nan, values)[: len(lanes)]
+        progress.add((stop - done) * len(lanes))
+        done = stop
