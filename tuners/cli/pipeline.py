@@ -149,8 +149,8 @@ def run(job: Job, study: optuna.Study, screen: Screen) -> int:
     """
     from tuners.study.heartbeat import at_work
 
-    with at_work(study, job.alone) as worker:
-        test_ranges(job, study, worker, screen)
+    with at_work(study, job.alone):
+        test_ranges(job, study, screen)
         search_rates(job, study, screen)
         return ALL_FAILED if compare_rates(job, study, screen) is None else DONE
 
@@ -161,7 +161,6 @@ def open_study(job: Job) -> optuna.Study:
     Raises:
         UserError: The storage cannot be used, or the study in it was made otherwise.
     """
-    from tuners.study.heartbeat import is_alive, signed
     from tuners.study.recording import record_facts, recorded_facts
     from tuners.study.storage import hide_password
     from tuners.training.records import direction
@@ -175,9 +174,7 @@ def open_study(job: Job) -> optuna.Study:
         job.settings,
         alone=options.storage is None,
     )
-    if "command" not in recorded_facts(study) or not any(
-        is_alive(study, worker) for worker in signed(study)
-    ):
+    if "command" not in recorded_facts(study):
         record_facts(study, command=job.command)  # the command of whoever came first
     return study
 
@@ -204,10 +201,10 @@ def parameter(label: str | None) -> str:
     return "learning_rate" if label is None else f"learning_rate_{label}"
 
 
-def test_ranges(job: Job, study: optuna.Study, worker: str, screen: Screen) -> None:
+def test_ranges(job: Job, study: optuna.Study, screen: Screen) -> None:
     """Find and record the bounds of all tasks, or wait for the process that does so."""
     from tuners.study.recording import recorded_bounds
-    from tuners.study.work_queue import claimed
+    from tuners.study.work_queue import do_once
 
     def is_done() -> bool:
         return {parameter(label) for label in job.tasks} <= set(recorded_bounds(study))
@@ -215,10 +212,12 @@ def test_ranges(job: Job, study: optuna.Study, worker: str, screen: Screen) -> N
     def wait() -> None:
         screen.note("waiting for the range test of another process")
 
-    if claimed(study, "range test", worker, is_done, alone=bool(job.alone), on_wait=wait):
+    def find() -> None:
         for label, task in job.tasks.items():
             if parameter(label) not in recorded_bounds(study):
                 _find_bounds(job, study, label, task, screen)
+
+    do_once(study, "range test", find, is_done, alone=bool(job.alone), on_wait=wait)
 
 
 def _find_bounds(
@@ -284,7 +283,6 @@ def compare_rates(job: Job, study: optuna.Study, screen: Screen) -> Comparison |
     """Compare the best rate with the baseline, unless that is done; None if no trial finished."""
     from tuners import compare
     from tuners.comparison.result import recorded_comparison
-    from tuners.comparison.shared_pairs import open_pairs_study
 
     try:
         best = study.best_trial
@@ -313,7 +311,6 @@ def compare_rates(job: Job, study: optuna.Study, screen: Screen) -> Comparison |
             pairs=options.pairs,
             epochs=options.epochs,
             study=study,
-            pairs_study=open_pairs_study(job.storage, study),
             objective=options.objective,
             seed=options.pair_seed,
             how=options.how,

@@ -129,10 +129,10 @@ def storage_address(folder: Path, workers: int = 1) -> str:
 
 def study_names(storage: BaseStorage) -> list[str]:
     """Return the names of a storage's studies, without those that hold a comparison's pairs."""
-    from tuners.comparison.shared_pairs import PAIRS_OF
+    from tuners.study.storage import PART_OF
 
     studies = storage.get_all_studies()
-    return [each.study_name for each in studies if PAIRS_OF not in each.user_attrs]
+    return [each.study_name for each in studies if PART_OF not in each.user_attrs]
 
 
 def open_study(

@@ -67,9 +67,8 @@ def open_stored(address: str) -> BaseStorage:
     Raises:
         UserError: It cannot be opened.
     """
-    from tuners.study.storage import hide_password, open_storage
-    from tuners.study.storage_files import JOURNAL as JOURNALS
-    from tuners.study.storage_files import SQLITE, check_storage_file
+    from tuners.study.storage import JOURNAL as JOURNALS
+    from tuners.study.storage import SQLITE, check_storage_file, hide_password, open_storage
 
     with users_input():
         if not check_storage_file(address) and address.startswith((SQLITE, JOURNALS)):

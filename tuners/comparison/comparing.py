@@ -21,6 +21,7 @@ from tuners.comparison.shared_pairs import train_shared
 from tuners.comparison.statistics import FEWEST_PAIRS
 from tuners.study.recording import record, record_facts
 from tuners.training.models import compiled_learning_rate
+from tuners.training.pool import TrainingPool
 from tuners.training.records import direction
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ def compare(
     pairs: int = 30,
     epochs: int = 30,
     study: optuna.Study | None = None,
-    pairs_study: optuna.Study | None = None,
     objective: str = "val_loss",
     seed: int = 1000,
     how: str | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
+    pool: TrainingPool | None = None,
 ) -> Comparison:
     """Retrain the chosen rate and the baseline in fresh pairs, and judge them on the test data.
 
@@ -59,13 +60,14 @@ def compare(
             `learning_rate` nothing is trained.
         pairs: How many, 1 or more; under 6 nothing can be decided.
         epochs: Epochs of each training, 1 or more.
-        study: Optuna study onto which the comparison is recorded.
-        pairs_study: Another one, whose trials the pairs become, so that several processes share
-            them and a stopped comparison goes on (see `tuners.comparison.shared_pairs`).
+        study: Optuna study onto which the comparison is recorded. The pairs become trials of the
+            study "NAME pairs" beside it, so that a stopped comparison is resumed, one with more
+            pairs trains the further ones only, and several processes may share them.
         objective: Curve name whose best epoch is kept, such as `"val_loss"`, `"val_accuracy"`.
         seed: Seed of the first pair; pair i has `seed + i`.
         how: `"population"`, `"sequential"` or None for what the model allows.
         on_epoch: Called as `on_epoch(done, total)` with lane-epochs.
+        pool: Processes that train, which know both tasks by name; None trains here.
 
     Returns:
         The comparison: differences `(pairs,)`, their mean with its interval, the wins, the
@@ -123,10 +125,10 @@ def compare(
             width=min(pairs, PAIRS_AT_ONCE),
         )
         tell = None if on_epoch is None else _of_total(on_epoch, 2 * pairs * epochs)
-        if pairs_study is None:
+        if study is None:
             trained = train_pairs(design, seed + np.arange(pairs), tell)
         else:
-            trained = train_shared(pairs_study, design, seed, pairs, tell)
+            trained = train_shared(study, design, seed, pairs, tell, pool)
         chosen_arm, baseline_arm, facts = aggregate_arms(design, trained)
         seeds = [pair.seed for pair in trained]
         comparison = judge_arms(chosen_arm, baseline_arm, seeds=seeds, **common, **facts)

@@ -131,7 +131,7 @@ class StudyTuner(PopulationTuner):
         total = plan.trials * len(seeds) * plan.epochs
         before = done * len(seeds) * plan.epochs
         tell = plan.on_epoch
-        record = train(
+        record = (train if plan.pool is None else plan.pool.train)(
             self.branch.task,
             np.resize(rates, width),
             np.resize(np.tile(seeds, len(pairs)), width),

@@ -13,6 +13,7 @@ from search_spaces.learning_rate import LearningRateBounds
 from search_spaces.task import TuningTask
 from tuners.curves.loss_curve import LossCurve
 from tuners.study.metadata import task_hash
+from tuners.training.pool import TrainingPool
 from tuners.training.records import How
 
 ENGINES = ("optuna", "keras-tuner")
@@ -64,6 +65,7 @@ class SearchPlan:
     alone: str  # why no second process may be at work on the study; "" where one may
     on_trial: Callable[[optuna.Study, optuna.trial.FrozenTrial], None] | None
     on_epoch: Callable[[int, int], None] | None
+    pool: TrainingPool | None = None
 
     def settings(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Return what must be the same when a study is gone on with, as plain values.

@@ -19,7 +19,7 @@ from tuners.engines.plan import ENGINES, SETTINGS, TUNERS, Branch, SearchPlan
 from tuners.engines.samplers import check_sampler, make_pruner, pruner_name
 from tuners.integrations.narrowing import as_bounds
 from tuners.study.metadata import check_objective, machine_facts, task_facts
-from tuners.study.recording import record, record_facts
+from tuners.study.recording import record, record_facts, recorded_facts
 from tuners.study.storage import hide_password, one_process_only, open_storage
 from tuners.training.records import How, direction
 
@@ -229,7 +229,7 @@ def _record_start(study: optuna.Study, plan: SearchPlan, facts: Mapping[str, Any
     for branch in plan.branches:
         record(study, bounds=branch.bounds, curve=branch.curve, name=branch.parameter)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    earlier = study.user_attrs.get("facts", {})
+    earlier = recorded_facts(study)
     record_facts(
         study,
         **{

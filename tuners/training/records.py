@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -220,3 +220,27 @@ class Progress:
         self.done = min(self.done + count, self.total)
         if self.tell is not None:
             self.tell(self.done, self.total)
+
+
+def join_records(records: Sequence[TrainingRecord], seconds: float) -> TrainingRecord:
+    """Return one record of the lanes of several, in their order.
+
+    Args:
+        records: Records of one call's lanes, one or more, trained alike.
+        seconds: Time of the whole.
+    """
+    first = records[0]
+
+    kept = [record.weights for record in records if record.weights is not None]
+    metrics = {
+        name: np.concatenate([record.metrics[name] for record in records]) for name in first.metrics
+    }
+    arrays = {
+        field.name: np.concatenate([getattr(record, field.name) for record in records])
+        for field in fields(first)
+        if isinstance(getattr(first, field.name), np.ndarray)
+    }
+    changes: dict[str, Any] = {**arrays, "metrics": metrics, "seconds": seconds}
+    changes["weights"] = [lane for lanes in kept for lane in lanes] if kept else None
+    changes["interrupted"] = any(record.interrupted for record in records)
+    return replace(first, **changes)
