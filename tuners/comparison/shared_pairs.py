@@ -1,7 +1,7 @@
 """Pairs of a comparison as trials of a study beside it, shared by any number of processes.
 
-Each pair is a unit of `tuners.study.work_queue`; its place is that of its seed. What was told is read
-back and never trained again, so that a stopped comparison is resumed, and one with
+Each pair is a unit of `tuners.study.work_queue`; its place is that of its seed. What was told is
+read back and never trained again, so that a stopped comparison is resumed, and one with
 more pairs trains the further pairs only.
 """
 

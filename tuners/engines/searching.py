@@ -21,6 +21,7 @@ from tuners.integrations.narrowing import as_bounds
 from tuners.study.metadata import check_objective, machine_facts, task_facts
 from tuners.study.recording import record, record_facts, recorded_facts
 from tuners.study.storage import hide_password, one_process_only, open_storage
+from tuners.training.pool import TrainingPool
 from tuners.training.records import How, direction
 
 
@@ -44,6 +45,7 @@ def search(
     how: How | None = None,
     on_trial: Callable[[optuna.Study, optuna.trial.FrozenTrial], None] | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
+    pool: TrainingPool | None = None,
 ) -> optuna.Study:
     """Search the learning rate inside its bounds, and return the study that records it all.
 
@@ -81,6 +83,7 @@ def search(
         how: Force "population" or "sequential" training; None lets the model decide.
         on_trial: Called with the study and each finished trial.
         on_epoch: Called with (lane-epochs done, lane-epochs of the search in all).
+        pool: Processes that train, which know the tasks by name; None trains here.
 
     Returns:
         The study: trials with their curves, bounds, curve and facts (see `study_record`).
@@ -128,6 +131,7 @@ def search(
         alone=_alone(engine, opened),
         on_trial=on_trial,
         on_epoch=on_epoch,
+        pool=pool,
     )
     for branch in plan.branches:
         check_objective(branch.task, objective)

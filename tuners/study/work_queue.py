@@ -6,9 +6,9 @@ decides the place of a unit: how many units of the same work have lower numbers.
 of `total` or more is one too many and is failed at once.
 
 A unit whose process died is failed and queued again, as Optuna does after a lost heartbeat: its
-copy keeps rate and place under a number of its own (`retry_history` among its system attributes names
-the earlier ones). Only one process can fail a trial, and telling a finished one is refused, so
-nothing is told twice, even where a process was only thought dead. Where one process alone may
+copy keeps rate and place under a number of its own (`retry_history` among its system attributes
+names the earlier ones). Only one process can fail a trial, and telling a finished one is refused,
+so nothing is told twice, even where a process was only thought dead. Where one process alone may
 work, it opens again what is left running, under the same numbers.
 """
 
