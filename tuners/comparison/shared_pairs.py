@@ -53,17 +53,18 @@ def train_shared(
     with at_work(part, alone) as worker:
         kind = _kind(design, first_seed)
         work = Work(part, worker, pairs, batch, {}, kind, alone=bool(alone))
-        while True:
-            units = work_queue.take_batch(work, lambda unit, place: (unit, place))
-            own = [(unit, first_seed + place) for unit, place in units if place is not None]
-            if own:
-                done = 2 * design.epochs * len(work.done())
-                tell = None if on_epoch is None else _further(on_epoch, done)
-                trained = _train(design, np.array([seed for _, seed in own]), tell, pool)
-                for (unit, _), pair in zip(own, trained, strict=True):
-                    _tell(part, unit, pair)
-            elif not work_queue.wait(work):
-                break
+        with work_queue.handing_back(work):
+            while True:
+                units = work_queue.take_batch(work, lambda unit, place: (unit, place))
+                own = [(unit, first_seed + place) for unit, place in units if place is not None]
+                if own:
+                    done = 2 * design.epochs * len(work.done())
+                    tell = None if on_epoch is None else _further(on_epoch, done)
+                    trained = _train(design, np.array([seed for _, seed in own]), tell, pool)
+                    for (unit, _), pair in zip(own, trained, strict=True):
+                        _tell(part, unit, pair)
+                elif not work_queue.wait(work):
+                    break
         return [Pair.from_dict(unit.user_attrs["pair"]) for unit in work.done()]
 
 

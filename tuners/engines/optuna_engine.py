@@ -51,11 +51,12 @@ def run(study: optuna.Study, plan: SearchPlan) -> None:
     with at_work(study, plan.alone) as worker:
         alone = bool(plan.alone)
         work = Work(study, worker, plan.trials, plan.batch, {"seed": plan.seed}, alone=alone)
-        while True:
-            if members := take_batch(work, plan):
-                _train_batch(work, plan, members)
-            elif not work_queue.wait(work):
-                return
+        with work_queue.handing_back(work):
+            while True:
+                if members := take_batch(work, plan):
+                    _train_batch(work, plan, members)
+                elif not work_queue.wait(work):
+                    return
 
 
 def take_batch(work: Work, plan: SearchPlan) -> list[Member]:

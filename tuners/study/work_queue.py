@@ -14,11 +14,12 @@ work, it opens again what is left running, under the same numbers.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import datetime
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -114,6 +115,18 @@ def take_batch(work: Work, draw: Callable[[FrozenTrial, int | None], Drawn]) -> 
         if place is not None and (place + 1) % work.batch == 0:
             break
     return drawn
+
+
+@contextlib.contextmanager
+def handing_back(work: Work) -> Iterator[None]:
+    """Queue again, for other processes, what this one holds when the block ends, as by Ctrl-C."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Exception):  # the storage may be what ended the block
+            for trial in work.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                if trial.user_attrs.get(WORKER) == work.worker and not work.alone:
+                    _queue_again(work.study, trial)
 
 
 def wait(work: Work) -> bool:

@@ -106,6 +106,17 @@ def test_what_others_do_is_waited_for_and_what_the_dead_left_is_queued_again(
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
 
 
+def test_what_is_held_is_handed_back(study: optuna.Study) -> None:
+    with at_work(study) as worker, pytest.raises(KeyboardInterrupt):
+        work = work_of(study, worker, total=2)
+        with work_queue.handing_back(work):
+            first, _ = take_batch(work, drawn)
+            tell(study, first[0], OUTCOME, 1.0)
+            raise KeyboardInterrupt
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "WAITING"]
+    assert superseded(study.trials) == {1}
+
+
 def test_who_works_alone_opens_again_what_is_left(study: optuna.Study) -> None:
     class Cut(Exception):
         pass
