@@ -2,27 +2,58 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from search_spaces._input import InputError
+from tuners._checks import InputError, check_choice
 
 How = Literal["population", "sequential"]
-MAXIMIZED = ("acc", "auc", "precision", "recall", "f1", "fbeta", "r2", "iou", "similarity")
+Direction = Literal["minimize", "maximize"]
+
+# Keras's metrics that are better high, by their default names and the usual short ones, without
+# underscores
+MAXIMIZED = frozenset(
+    """
+    acc accuracy binaryaccuracy categoricalaccuracy sparsecategoricalaccuracy
+    topkcategoricalaccuracy sparsetopkcategoricalaccuracy
+    auc precision recall precisionatrecall recallatprecision
+    sensitivityatspecificity specificityatsensitivity truepositives truenegatives
+    f1 f1score fbetascore r2 r2score cosinesimilarity concordancecorrelation pearsoncorrelation
+    iou binaryiou meaniou onehotiou onehotmeaniou
+    """.split()
+)
 
 
-def direction(objective: str) -> Literal["minimize", "maximize"]:
-    """Return whether an objective is better low or high, judged by its name.
+def direction(objective: str, given: str | None = None) -> Direction:
+    """Return whether an objective is better low or high: as given, or as Keras's metrics are.
+
+    Judged are whole names, without "val_", the number that Keras adds to a second metric of one
+    name (`auc_1`), and the name of an output before it (`head_accuracy`).
+
+    Args:
+        objective: "val_loss" or the name of a metric in `model.fit`'s history.
+        given: "minimize" or "maximize", for a metric of one's own; None judges by the name, and
+            takes an unknown one as better low.
+
+    Raises:
+        ValueError: `given` is neither.
 
     Example:
-        >>> direction("val_loss"), direction("val_accuracy")
-        ('minimize', 'maximize')
+        >>> direction("val_loss"), direction("val_auc_1"), direction("val_error2")
+        ('minimize', 'maximize', 'minimize')
+        >>> direction("val_profit", "maximize")
+        'maximize'
     """
-    name = objective.removeprefix("val_").lower()
-    return "maximize" if any(word in name for word in MAXIMIZED) else "minimize"
+    if given is not None:
+        check_choice(given, ("minimize", "maximize"), "direction")
+        return "maximize" if given == "maximize" else "minimize"
+    words = re.sub(r"_\d+$", "", objective.removeprefix("val_").lower()).split("_")
+    names = {"".join(words[start:]) for start in range(len(words))}
+    return "maximize" if names & MAXIMIZED else "minimize"
 
 
 def named_curve(curves: Any, name: str) -> np.ndarray:
