@@ -223,7 +223,7 @@ class PopulationTuner(keras_tuner.Tuner):
             diverged = lanes[record.diverged[lanes] | (record.best_epoch[lanes] < 0)]
             if diverged.size:
                 epoch = int(record.diverged_epoch[diverged[0]])
-                when = f"in epoch {epoch + 1}" if epoch >= 0 else "from the first epoch on"
+                when = f"in epoch {epoch + 1}" if epoch >= 0 else "by its last epoch"
                 trial.status = "FAILED"
                 trial.message = f"diverged {when} at the rate {record.learning_rates[lanes[0]]:g}"
             else:

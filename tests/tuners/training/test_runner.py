@@ -68,7 +68,8 @@ def test_the_direction_of_every_metric_of_keras_is_the_one_it_says() -> None:
         ({"learning_rates": [1e-3], "seeds": [0.5]}, "`seeds` must be whole numbers of 0 or more"),
         ({"epochs": 0}, "`epochs` must be a whole number of 1 or more, but got 0"),
         ({"keep_weights": "all"}, "`keep_weights` must be"),
-        ({"how": "fast"}, '`how` must be "population", "sequential" or None'),
+        ({"how": "fast"}, "`how` must be one of population, sequential, but got 'fast'; pass None"),
+        ({"direction": "down"}, "`direction` must be one of minimize, maximize, but got 'down'"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict, message: str) -> None:
