@@ -99,7 +99,8 @@ def check_choice(value: Any, choices: Iterable[str], name: str, *, cure: str = "
     known = list(choices)
     if isinstance(value, str) and value in known:
         return value
-    near = difflib.get_close_matches(str(value).lower(), known, n=1, cutoff=0.5)
+    text = value.lower() if isinstance(value, str) else ""
+    near = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
     got = f"{value!r}; did you mean {near[0]!r}?" if near else f"{_with(value, cure)}."
     raise InputError(f"`{name}` must be one of {', '.join(known)}, but got {got}")
 
