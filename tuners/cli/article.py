@@ -155,7 +155,8 @@ def repeat(task: TuningTask, options: ArticleOptions, screen: Screen) -> dict[st
 
     default = run("Adam's default", lambda _: DEFAULT_RATE)
     ramp = run("growing rate", ramp_rate)
-    curve = LossCurve(rates, ramp["curves"]["loss"], kind="per_epoch")
+    grown = {"learning_rates": rates, "losses": ramp["curves"]["loss"], "kind": "per_epoch"}
+    curve = LossCurve.from_dict(grown)
     rate = curve.suggest("article")
     chosen = run(f"rate {rate:.4g}", lambda _: rate)
     with screen.stage("pairs", "epochs") as tell:

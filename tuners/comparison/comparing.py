@@ -7,22 +7,21 @@ weights and the order of the batches, the same for its two arms.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search_spaces._input import InputError
 from search_spaces.task import TuningTask, data_hash
+from tuners._checks import InputError, check_rate, check_whole
 from tuners.comparison.pairs import PAIRS_AT_ONCE, PairedDesign, aggregate_arms, train_pairs
 from tuners.comparison.result import Comparison, judge_arms
 from tuners.comparison.shared_pairs import train_shared
 from tuners.comparison.statistics import FEWEST_PAIRS
 from tuners.study.recording import record, record_facts
+from tuners.training import records
 from tuners.training.models import compiled_learning_rate
 from tuners.training.pool import TrainingPool
-from tuners.training.records import direction
 
 if TYPE_CHECKING:
     import optuna
@@ -39,6 +38,7 @@ def compare(
     epochs: int = 30,
     study: optuna.Study | None = None,
     objective: str = "val_loss",
+    direction: str | None = None,
     seed: int = 1000,
     how: str | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
@@ -64,6 +64,7 @@ def compare(
             study "NAME pairs" beside it, so that a stopped comparison is resumed, one with more
             pairs trains the further ones only, and several processes may share them.
         objective: Curve name whose best epoch is kept, such as `"val_loss"`, `"val_accuracy"`.
+        direction: "minimize" or "maximize"; None judges by the objective's name.
         seed: Seed of the first pair; pair i has `seed + i`.
         how: `"population"`, `"sequential"` or None for what the model allows.
         on_epoch: Called as `on_epoch(done, total)` with lane-epochs.
@@ -86,20 +87,21 @@ def compare(
         >>> compare(tasks, 0.18).verdict  # doctest: +SKIP
         'no_difference_shown'
     """
-    chosen_rate = _check_rate(learning_rate, "learning_rate")
-    pairs, epochs = _check_count(pairs, "pairs"), _check_count(epochs, "epochs")
+    chosen_rate = check_rate(learning_rate, "learning_rate")
+    pairs = check_whole(pairs, "pairs", cure=f"{FEWEST_PAIRS} is the fewest that can decide")
+    epochs = check_whole(epochs, "epochs")
     chosen_task, baseline_task = task if isinstance(task, (tuple, list)) else (task, task)
     _check_tasks(chosen_task, baseline_task)
     if baseline is None:
         baseline = baseline_task.baseline_learning_rate
     if baseline is None:
         baseline = compiled_learning_rate(baseline_task, epochs)
-    baseline_rate = _check_rate(baseline, "baseline")
-    metric = objective.removeprefix("val_")
+    baseline_rate = check_rate(baseline, "baseline")
+    metric, goal = objective.removeprefix("val_"), records.direction(objective, direction)
     common: dict[str, Any] = {
         "objective": objective,
         "metric": metric,
-        "direction": direction(objective),
+        "direction": goal,
         "measured_on": "validation" if chosen_task.test is None else "test",
         "chosen_learning_rate": chosen_rate,
         "baseline_learning_rate": baseline_rate,
@@ -121,6 +123,7 @@ def compare(
             epochs=epochs,
             objective=objective,
             metric=metric,
+            direction=goal,
             how=how,
             width=min(pairs, PAIRS_AT_ONCE),
         )
@@ -145,23 +148,6 @@ def compare(
 
 def _of_total(tell: Callable[[int, int], None], total: int) -> Callable[[int], None]:
     return lambda done: tell(min(done, total), total)
-
-
-def _check_rate(rate: Any, name: str) -> float:
-    real = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
-    if not real or not 0 < float(rate) < math.inf:
-        raise InputError(f"`{name}` must be positive and finite, but got {rate!r}; pass e.g. 1e-3.")
-    return float(rate)
-
-
-def _check_count(count: Any, name: str) -> int:
-    whole = isinstance(count, (int, np.integer)) and not isinstance(count, bool)
-    if not whole or count < 1:
-        advice = f"; {FEWEST_PAIRS} is the fewest that can decide" if name == "pairs" else ""
-        raise InputError(
-            f"`{name}` must be a whole number of 1 or more, but got {count!r}{advice}."
-        )
-    return int(count)
 
 
 def _check_tasks(chosen: TuningTask, baseline: TuningTask) -> None:

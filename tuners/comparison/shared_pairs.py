@@ -87,7 +87,7 @@ def _train(
     return found
 
 
-_SETTINGS = ("rates", "epochs", "objective", "metric", "how", "width")
+_SETTINGS = ("rates", "epochs", "objective", "metric", "direction", "how", "width")
 
 
 def _train_share(

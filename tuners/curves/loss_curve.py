@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from search_spaces._input import InputError, check_pair
 from search_spaces.learning_rate import LearningRateBounds
+from tuners._checks import InputError, check_choice, check_pair, check_rate
 from tuners.curves.bounds import read_bounds
 from tuners.curves.plot import plot_curve
 from tuners.curves.published_rules import apply_rule
@@ -59,26 +60,16 @@ class LossCurve:
 
     learning_rates: NDArray[np.float64]
     losses: NDArray[np.float64]
+    _: KW_ONLY
     kind: str = "ramp"
     declared: tuple[float, float] | None = None
     coarse: LossCurve | None = None
     horizon: float | None = None
     gradient_steps: int | None = None
 
-    def __init__(
-        self,
-        learning_rates: ArrayLike,
-        losses: ArrayLike,
-        *,
-        kind: str = "ramp",
-        declared: tuple[float, float] | None = None,
-        coarse: LossCurve | None = None,
-        horizon: float | None = None,
-        gradient_steps: int | None = None,
-    ) -> None:
-        if kind not in KINDS:
-            raise InputError(f"`kind` must be one of {', '.join(KINDS)}, but got {kind!r}.")
-        rates = _numbers(learning_rates, "learning_rates")
+    def __post_init__(self) -> None:
+        kind, coarse = check_choice(self.kind, KINDS, "kind"), self.coarse
+        rates = _numbers(self.learning_rates, "learning_rates")
         if rates.ndim != 1 or not rates.size or not (np.isfinite(rates) & (rates > 0)).all():
             raise InputError(
                 "`learning_rates` must be one row of positive, finite rates, "
@@ -90,18 +81,18 @@ class LossCurve:
                 f"time, but got {_describe(rates)}; pass kind='sweep' for separate trainings."
             )
         order = np.argsort(rates, kind="stable")
-        table = _table(losses, rates, "losses")
+        table = _table(self.losses, rates, "losses")
         if coarse is not None and not isinstance(coarse, LossCurve):
             raise InputError(f"`coarse` must be a LossCurve or None, but got {coarse!r}.")
-        if horizon is not None and not 0 < horizon < np.inf:
-            raise InputError(f"`horizon` must be positive and finite, but got {horizon!r}.")
-        values: dict[str, Any] = {"kind": kind, "coarse": coarse}
-        values |= {"learning_rates": _frozen(rates[order]), "losses": _frozen(table[order])}
-        values["declared"] = None if declared is None else check_pair(declared, "declared")
-        values["horizon"] = None if horizon is None else float(horizon)
-        values["gradient_steps"] = None if gradient_steps is None else int(gradient_steps)
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        keep = partial(object.__setattr__, self)
+        keep("learning_rates", _frozen(rates[order]))
+        keep("losses", _frozen(table[order]))
+        if self.declared is not None:
+            keep("declared", check_pair(self.declared, "declared"))
+        if self.horizon is not None:
+            keep("horizon", check_rate(self.horizon, "horizon", cure="pass e.g. 8"))
+        if self.gradient_steps is not None:
+            keep("gradient_steps", int(self.gradient_steps))
 
     @property
     def seeds(self) -> int:

@@ -13,8 +13,8 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from search_spaces._input import InputError
 from search_spaces.task import TuningTask, map_arrays
+from tuners._checks import InputError, check_whole
 from tuners.integrations.keras_tuner_grouping import (
     OneAtATime,
     fit_arguments,
@@ -82,15 +82,14 @@ class PopulationTuner(keras_tuner.Tuner):
         how: How | None = None,
         **kwargs: Any,
     ) -> None:
-        if isinstance(lanes, bool) or int(lanes) != lanes or lanes < 1:
-            raise InputError(f"`lanes` must be a whole number of 1 or more, but got {lanes!r}.")
+        lanes = check_whole(lanes, "lanes")
         own = (type(self).run_trial, type(self).run_trials)
         if hypermodel is None and own == (PopulationTuner.run_trial, PopulationTuner.run_trials):
             raise InputError(
                 "`hypermodel` must be given unless a subclass has a `run_trial` of its own; "
                 "pass e.g. build_model."
             )
-        self.lanes, self.learning_rate_name, self.how = int(lanes), learning_rate_name, how
+        self.lanes, self.learning_rate_name, self.how = lanes, learning_rate_name, how
         self._told: set[str] = set()
         self._tasks: dict[Any, TuningTask] = {}  # a task keeps its compiled programs
         self._widths: dict[TuningTask, int] = {}  # most lanes of a task so far
@@ -223,7 +222,7 @@ class PopulationTuner(keras_tuner.Tuner):
             diverged = lanes[record.diverged[lanes] | (record.best_epoch[lanes] < 0)]
             if diverged.size:
                 epoch = int(record.diverged_epoch[diverged[0]])
-                when = f"in epoch {epoch + 1}" if epoch >= 0 else "from the first epoch on"
+                when = f"in epoch {epoch + 1}" if epoch >= 0 else "by its last epoch"
                 trial.status = "FAILED"
                 trial.message = f"diverged {when} at the rate {record.learning_rates[lanes[0]]:g}"
             else:

@@ -10,8 +10,8 @@ from typing import Any
 
 import keras_tuner
 
-from search_spaces._input import InputError
 from search_spaces.learning_rate import LearningRateBounds
+from tuners._checks import InputError, check_rate
 from tuners.integrations.keras_tuner_hypermodel import add_rate, lacks_rate, matches
 
 logger = logging.getLogger(__name__)
@@ -76,8 +76,8 @@ def narrow_tuner(
             f"`tuner` must be a built keras_tuner.Tuner, but got {type(tuner).__name__}; "
             "pass e.g. keras_tuner.RandomSearch(build_model, objective=...)."
         )
-    if baseline is not None and not 0 < baseline < math.inf:
-        raise InputError(f"`baseline` must be positive and finite, but got {baseline!r}.")
+    if baseline is not None:
+        baseline = check_rate(baseline, "baseline")
     is_worker = not isinstance(tuner.oracle, keras_tuner.Oracle)
     if add_missing and lacks_rate(tuner, name, is_worker):
         add_rate(tuner, bounds, name, is_worker)
@@ -92,7 +92,7 @@ def narrow_tuner(
         raise InputError(_not_found(name, oracle.hyperparameters.space, found))
     _narrow_space(oracle, usable, bounds)
     if baseline is not None:
-        _queue_baseline(oracle, usable, float(baseline))
+        _queue_baseline(oracle, usable, baseline)
     return tuner
 
 

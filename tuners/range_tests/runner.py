@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces._input import InputError, check_pair, check_range
 from search_spaces.task import TuningTask, count_rows, is_dataset
-from tuners._checks import check_choice, check_whole
+from tuners._checks import InputError, check_choice, check_pair, check_range, check_whole
 from tuners.curves.loss_curve import LossCurve
 from tuners.curves.sweep import Placement, open_ends, place_sweep
 from tuners.range_tests.sources import as_task

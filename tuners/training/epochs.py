@@ -28,7 +28,7 @@ from tuners.training.records import (
     Progress,
     TrainingRecord,
     best_epochs,
-    direction,
+    has_diverged,
     named_curve,
 )
 
@@ -56,7 +56,7 @@ def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
     if interrupted and plan.objective not in known:  # stopped before the first metric came
         best = np.full(lanes, -1)
     else:
-        best = best_epochs(named_curve(curves, plan.objective), plan.objective)
+        best = best_epochs(named_curve(curves, plan.objective), plan.direction)
     return TrainingRecord(
         learning_rates=plan.rates,
         seeds=plan.seeds,
@@ -64,7 +64,7 @@ def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
         val_loss=curves.val_loss,
         metrics=curves.metrics,
         best_epoch=best,
-        diverged=_diverged(curves),
+        diverged=has_diverged(curves),
         diverged_epoch=curves.diverged_epoch,
         initial_val_loss=curves.initial_val_loss,
         objective=plan.objective,
@@ -75,14 +75,6 @@ def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
         weights=[w if w is not None else [] for w in curves.weights] if plan.keep_weights else None,
         interrupted=interrupted,
     )
-
-
-def _diverged(curves: Curves) -> np.ndarray:
-    never_below = np.ones(curves.lanes, bool)
-    for curve in (curves.loss, curves.val_loss):
-        lowest = np.where(np.isfinite(curve), curve, np.inf).min(axis=1)
-        never_below &= np.isfinite(lowest) & (lowest > curves.initial_val_loss)
-    return (curves.diverged_epoch >= 0) | never_below
 
 
 def _run_chunks(
@@ -150,20 +142,19 @@ class _Chunk:
             losses, rows = np.concatenate([losses, last]), np.append(rows, tail)
         values = {"loss": np.average(losses, axis=0, weights=rows), **program.metrics()}
         values |= self.evaluate()
-        dead = ~np.isfinite(values["loss"])
+        dead = ~(np.isfinite(values["loss"]) & np.isfinite(values["val_loss"]))
+        program.alive.assign(program.alive.numpy() & ~dead)
+        real = slice(len(self.lanes))
         hidden = dead | self.stopped
-        values = {name: np.where(hidden, np.nan, value) for name, value in values.items()}
-        kept = {name: value[: len(self.lanes)] for name, value in values.items()}
+        kept = {name: np.where(hidden, np.nan, value)[real] for name, value in values.items()}
         curves.add(self.lanes, epoch, kept)
-        bad = (dead | ~np.isfinite(values["val_loss"])) & ~self.stopped
-        new = bad[: len(self.lanes)] & (curves.diverged_epoch[self.lanes] < 0)
+        new = (dead & ~self.stopped)[real] & (curves.diverged_epoch[self.lanes] < 0)
         curves.diverged_epoch[self.lanes[new]] = epoch
         if plan.keep_weights == "best":
             self._keep_best(curves, epoch)
 
     def _keep_best(self, curves: Curves, epoch: int) -> None:
-        sign = -1.0 if direction(self.plan.objective) == "maximize" else 1.0
-        score = sign * named_curve(curves, self.plan.objective)[self.lanes, epoch]
+        score = self.plan.score(curves)[self.lanes, epoch]
         better = np.flatnonzero(np.isfinite(score) & (score < self.best[: len(self.lanes)]))
         if len(better):
             self.best[better] = score[better]

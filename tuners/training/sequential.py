@@ -19,7 +19,7 @@ from tuners.training.models import (
     step_order,
     steps_per_epoch,
 )
-from tuners.training.records import Curves, Plan, Progress, direction, named_curve
+from tuners.training.records import Curves, Plan, Progress, named_curve
 from tuners.training.schedules import VariableRate, set_rate
 
 
@@ -65,8 +65,7 @@ class _Watch(keras.callbacks.Callback):
         logs = {name: float(value) for name, value in (logs or {}).items() if np.ndim(value) == 0}
         if not (np.isfinite(logs["loss"]) and np.isfinite(logs.get("val_loss", 0.0))):
             self.curves.diverged_epoch[self.lane] = epoch
-            if not np.isfinite(logs["loss"]):
-                logs = dict.fromkeys(logs, np.nan)
+            logs = dict.fromkeys(logs, np.nan)
             self.model.stop_training = True
         values = {
             name: np.array([value]) for name, value in logs.items() if name != "learning_rate"
@@ -74,9 +73,7 @@ class _Watch(keras.callbacks.Callback):
         lanes = np.array([self.lane])
         self.curves.add(lanes, epoch, values)
         self.progress.add(1)
-        score = named_curve(self.curves, self.plan.objective)[self.lane, epoch]
-        if direction(self.plan.objective) == "maximize":
-            score = -score
+        score = self.plan.score(self.curves)[self.lane, epoch]
         if self.plan.keep_weights == "best" and np.isfinite(score) and score < self.best:
             self.best = score
             self.curves.weights[self.lane] = self.model.get_weights()
