@@ -11,8 +11,8 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
-from search_spaces._input import InputError
-from tuners._checks import check_choice
+from tuners._checks import InputError, check_choice
+from tuners.engines.cmaes_state import CheckedCmaEsSampler
 
 SAMPLERS = ("tpe", "gp", "random", "qmc", "cmaes")
 PRUNERS = ("none", "median", "percentile", "successive_halving", "hyperband")
@@ -64,8 +64,6 @@ def make_sampler(name: str, seed: int, *entropy: int) -> BaseSampler:
     if name == "tpe":
         return optuna.samplers.TPESampler(seed=mixed, n_startup_trials=STARTUP_TRIALS)
     if name == "cmaes":
-        from tuners.engines.cmaes_state import CheckedCmaEsSampler
-
         return CheckedCmaEsSampler(seed=mixed, warn_independent_sampling=False)
     with warnings.catch_warnings():
         # QMC has been marked experimental since Optuna 3; its result is checked in our tests

@@ -13,6 +13,7 @@ import keras_tuner
 from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_rate
 from tuners.integrations.keras_tuner_hypermodel import add_rate, lacks_rate, matches
+from tuners.integrations.keras_tuner_oracle import OptunaOracle
 
 logger = logging.getLogger(__name__)
 
@@ -167,8 +168,6 @@ def _narrow_entry(
     oracle: Any, entry: Any, serialized: dict[str, Any], bounds: LearningRateBounds
 ) -> dict[str, Any] | None:
     """Return the narrowed entry as KerasTuner serializes it, None where it stays as it is."""
-    from tuners.integrations.keras_tuner_oracle import OptunaOracle
-
     kinds = keras_tuner.engine.hyperparameters
     config = dict(serialized["config"])
     held = _held_values(oracle, entry.name)
@@ -239,8 +238,6 @@ def _choose(name: str, values: list[float], bounds: LearningRateBounds) -> list[
 
 def _held_values(oracle: Any, name: str) -> list[float]:
     """Return a hyperparameter's values in trials that the oracle still looks up in the space."""
-    from tuners.integrations.keras_tuner_oracle import OptunaOracle
-
     if not isinstance(oracle, (keras_tuner.oracles.BayesianOptimizationOracle, OptunaOracle)):
         return []
     held = [trial.hyperparameters.values.get(name) for trial in oracle.trials.values()]
@@ -264,8 +261,6 @@ def _describe(config: dict[str, Any]) -> str:
 
 
 def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float) -> None:
-    from tuners.integrations.keras_tuner_oracle import OptunaOracle
-
     if oracle.trials:
         logger.info("baseline %g: the search has begun, so it is not queued again.", baseline)
         return

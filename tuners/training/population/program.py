@@ -16,12 +16,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from search_spaces.task import TuningTask, map_arrays
-from tuners.training.models import (
-    built_model,
-    first_rows,
-    rows_of,
-)
+from search_spaces.task import TuningTask, count_rows, map_arrays
+from tuners.training.models import built_model, first_rows, rows_of
 from tuners.training.population.stackable import Group, LaneRates, optimizer_with
 
 SEGMENT = 256  # steps in one call of the program, at most
@@ -53,7 +49,9 @@ class LaneProgram:
         self.metric_state = [self._stacked(variable) for variable in model.metrics_variables]
         self._metric_start = [variable.numpy() for variable in self.metric_state]
         self.alive = tf.Variable(tf.ones((lanes,), tf.bool))
-        self.segment_rows: int | None = None
+        rows = count_rows(task.train)
+        self._full_batch = min(task.batch_size, rows)  # most calls train an epoch of full batches
+        self.segment_rows = max(1, min(SEGMENT, rows // self._full_batch))
         loss = getattr(model, "loss", None)
         self._plain_mean = isinstance(loss, str)
         self.traces = 0
@@ -168,9 +166,9 @@ class LaneProgram:
             rates: The rate of each lane at each step, (steps, K).
         """
         steps = len(order)
-        size = min(SEGMENT, max(steps, self.segment_rows or 0))
+        size = min(SEGMENT, max(steps, self.segment_rows))
         if order.shape[2] == self._full_batch:
-            size = self.segment_rows or size
+            size = self.segment_rows
         losses = []
         for start in range(0, steps, size):
             part, rate = order[start : start + size], rates[start : start + size]
@@ -186,12 +184,6 @@ class LaneProgram:
             )
             losses.append(out.numpy()[:count])
         return np.concatenate(losses)
-
-    _full_batch = -1
-
-    def set_segment(self, batch: int, steps: int) -> None:
-        """Fix the shape of the main segment: full batches of `batch` rows, `steps` to an epoch."""
-        self._full_batch, self.segment_rows = batch, max(1, min(SEGMENT, steps))
 
     def _run_segment(self, data: Any, order: Any, rates: Any, count: Any) -> Any:
         self.traces += 1
