@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from typing import Any
 
 import numpy as np
 import optuna
@@ -97,17 +96,15 @@ def make_pruner(pruner: str | BasePruner | None, epochs: int) -> BasePruner:
     if isinstance(pruner, BasePruner):
         return pruner
     name = check_choice("none" if pruner is None else pruner, PRUNERS, "pruner")
-    made: dict[str, Any] = {
-        "none": optuna.pruners.NopPruner,
-        "median": lambda: optuna.pruners.MedianPruner(n_warmup_steps=max(1, epochs // 4)),
-        "percentile": lambda: optuna.pruners.PercentilePruner(
-            75.0, n_warmup_steps=max(1, epochs // 4)
-        ),
-        "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
-        "hyperband": lambda: optuna.pruners.HyperbandPruner(max_resource=epochs),
+    warmup = max(1, epochs // 4)
+    made: dict[str, BasePruner] = {
+        "none": optuna.pruners.NopPruner(),
+        "median": optuna.pruners.MedianPruner(n_warmup_steps=warmup),
+        "percentile": optuna.pruners.PercentilePruner(75.0, n_warmup_steps=warmup),
+        "successive_halving": optuna.pruners.SuccessiveHalvingPruner(),
+        "hyperband": optuna.pruners.HyperbandPruner(max_resource=epochs),
     }
-    built: BasePruner = made[name]()
-    return built
+    return made[name]
 
 
 def pruner_name(pruner: str | BasePruner | None) -> str:

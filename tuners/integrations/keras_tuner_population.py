@@ -175,6 +175,7 @@ class PopulationTuner(keras_tuner.Tuner):
                 epochs=int(values.get("tuner/epochs", arguments["epochs"])),
                 how=self.how,
                 objective=self.oracle.objective.name,
+                direction=f"{self.oracle.objective.direction}imize",
                 keep_weights="best",
             )
         except ValueError as error:
