@@ -43,7 +43,7 @@ def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
         chosen: LaneProgram | str = "Keras callbacks were given"
     else:
         chosen = choose(task, max(lanes, plan.width), how, resplit=plan.resplit)
-    curves, size, interrupted = Curves.empty(lanes, plan.epochs), 1, False
+    curves, size, interrupted = Curves(lanes, plan.epochs), 1, False
     progress = Progress(plan.on_epoch, lanes * plan.epochs)
     try:
         if isinstance(chosen, str):
@@ -58,7 +58,7 @@ def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
     if interrupted and plan.objective not in known:  # stopped before the first metric came
         best = np.full(lanes, -1)
     else:
-        best = best_epochs(named_curve(curves, plan.objective), plan.direction)
+        best = best_epochs(plan.score(curves))
     return TrainingRecord(
         learning_rates=plan.rates,
         seeds=plan.seeds,

@@ -278,10 +278,8 @@ class LaneProgram:
 
     def _values(self) -> tuple[list[Any], list[Any], list[Any]]:
         """Return the lanes' weights, states and states of metrics."""
-        states = (
-            [variable.value() for variable in part] for part in (self.state, self.metric_state)
-        )
-        return (self._shaped_weights(), *states)
+        metric_state = [variable.value() for variable in self.metric_state]
+        return self._shaped_weights(), [variable.value() for variable in self.state], metric_state
 
     def _over_lanes(self, lane: Callable[[Any], Any], arguments: Any) -> Any:
         if self.vectorized:
