@@ -158,26 +158,24 @@ class LossCurve:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain floats, strings and lists; None stands for a loss that is not finite."""
-        return {
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        return plain | {
             "learning_rates": self.learning_rates.tolist(),
             "losses": _plain(self.losses),
-            "kind": self.kind,
             "declared": None if self.declared is None else list(self.declared),
             "coarse": None if self.coarse is None else self.coarse.to_dict(),
-            "horizon": self.horizon,
-            "gradient_steps": self.gradient_steps,
         }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> LossCurve:
         """Return the curve that `to_dict` wrote; unknown keys are ignored."""
-        known = {name: plain[name] for name in (f.name for f in fields(cls)) if name in plain}
+        known = {field.name: plain[field.name] for field in fields(cls) if field.name in plain}
         for name in ("learning_rates", "losses"):
             if name not in known:
                 raise InputError(f"A stored curve must have `{name}`, but has {sorted(plain)}.")
         if known.get("coarse") is not None:
             known["coarse"] = cls.from_dict(known["coarse"])
-        return cls(known.pop("learning_rates"), known.pop("losses"), **known)
+        return cls(**known)
 
     def to_json(self, path: str | Path) -> Path:
         """Write the curve, with its ramp where it has one, to a file of strict JSON."""

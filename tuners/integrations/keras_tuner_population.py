@@ -13,7 +13,7 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from search_spaces.task import TuningTask, map_arrays
+from search_spaces.task import TuningTask
 from tuners._checks import InputError, check_whole
 from tuners.integrations.keras_tuner_grouping import (
     OneAtATime,
@@ -24,6 +24,7 @@ from tuners.integrations.keras_tuner_grouping import (
     refuse_own_training,
     shared_values,
 )
+from tuners.training.models import first_rows
 from tuners.training.records import How, TrainingRecord
 from tuners.training.runner import train
 
@@ -174,6 +175,7 @@ class PopulationTuner(keras_tuner.Tuner):
                 epochs=int(values.get("tuner/epochs", arguments["epochs"])),
                 how=self.how,
                 objective=self.oracle.objective.name,
+                direction=f"{self.oracle.objective.direction}imize",
                 keep_weights="best",
             )
         except ValueError as error:
@@ -229,7 +231,7 @@ class PopulationTuner(keras_tuner.Tuner):
                 if model is None:
                     model = self._try_build(trial.hyperparameters)
                     if not model.built:
-                        model(map_arrays(lambda array: array[:1], task.train[0]))
+                        model(first_rows(task.train[0], 1))
                 self._keep_weights(trial, model, record, lanes)
                 self._report(trial, record, lanes)
             self.on_trial_end(trial)

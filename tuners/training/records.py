@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -209,27 +209,16 @@ class Curves:
 
     lanes: int
     epochs: int
-    loss: np.ndarray
-    val_loss: np.ndarray
-    metrics: dict[str, np.ndarray]
-    initial_val_loss: np.ndarray
-    diverged_epoch: np.ndarray
-    weights: list[list[np.ndarray] | None]
+    metrics: dict[str, np.ndarray] = field(default_factory=dict)
 
-    @classmethod
-    def empty(cls, lanes: int, epochs: int) -> Curves:
-        """Return curves full of NaN."""
-        nan = np.full((lanes, epochs), np.nan)
-        return cls(
-            lanes,
-            epochs,
-            nan.copy(),
-            nan.copy(),
-            {},
-            np.full(lanes, np.nan),
-            np.full(lanes, -1),
-            [None] * lanes,
-        )
+    def __post_init__(self) -> None:
+        self.loss, self.val_loss = self._empty(), self._empty()
+        self.initial_val_loss = np.full(self.lanes, np.nan)
+        self.diverged_epoch = np.full(self.lanes, -1)
+        self.weights: list[list[np.ndarray] | None] = [None] * self.lanes
+
+    def _empty(self) -> np.ndarray:
+        return np.full((self.lanes, self.epochs), np.nan)
 
     def add(self, lanes: np.ndarray, epoch: int, values: dict[str, np.ndarray]) -> None:
         """Write one epoch of some lanes: "loss", "val_loss" and metrics, (len(lanes),) each."""
@@ -237,8 +226,7 @@ class Curves:
             if name in ("loss", "val_loss"):
                 getattr(self, name)[lanes, epoch] = value
             else:
-                empty = np.full((self.lanes, self.epochs), np.nan)
-                self.metrics.setdefault(name, empty)[lanes, epoch] = value
+                self.metrics.setdefault(name, self._empty())[lanes, epoch] = value
 
 
 def has_diverged(curves: Curves) -> np.ndarray:
@@ -251,10 +239,9 @@ def has_diverged(curves: Curves) -> np.ndarray:
     return (curves.diverged_epoch >= 0) | far
 
 
-def best_epochs(curve: np.ndarray, way: Direction) -> np.ndarray:
-    """Return the 0-based epoch (lanes,) with the best value of a curve, -1 where all are NaN."""
-    sign = -1.0 if way == "maximize" else 1.0
-    filled = np.where(np.isfinite(curve), sign * curve, np.inf)
+def best_epochs(score: np.ndarray) -> np.ndarray:
+    """Return the 0-based epoch (lanes,) of the lowest score (lanes, epochs), -1 where all NaN."""
+    filled = np.where(np.isfinite(score), score, np.inf)
     return np.where(np.isfinite(filled).any(axis=1), filled.argmin(axis=1), -1)
 
 
