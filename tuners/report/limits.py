@@ -36,6 +36,12 @@ def spread_out(items: Sequence[T], most: int) -> list[T]:
     return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
 
 
+def rank(rows: Sequence[Mapping[str, Any]], direction: str) -> list[Mapping[str, Any]]:
+    """Return the finished trials that have a value, the best first."""
+    finished = [row for row in rows if row["state"] == "COMPLETE" and row["value"] is not None]
+    return sorted(finished, key=lambda row: row["value"], reverse=direction == "maximize")
+
+
 def leave_out(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return a summary as `report.json` holds it.
 
@@ -70,9 +76,7 @@ def leave_out(summary: Mapping[str, Any]) -> dict[str, Any]:
 def _fewer_trials(rows: Sequence[Mapping[str, Any]], direction: str) -> list[Mapping[str, Any]]:
     if len(rows) <= MOST_TRIALS:
         return list(rows)
-    sign = 1 if direction == "minimize" else -1
-    finished = [row for row in rows if row["state"] == "COMPLETE" and row["value"] is not None]
-    best = sorted(finished, key=lambda row: sign * row["value"])[: MOST_TRIALS // 2]
+    best = rank(rows, direction)[: MOST_TRIALS // 2]
     known = {row["number"] for row in best}
     others = [row for row in rows if row["number"] not in known]
     return sorted(best + spread_out(others, MOST_TRIALS - len(best)), key=lambda row: row["number"])

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from search_spaces._input import InputError
 from search_spaces.learning_rate import LearningRateBounds
 from tuners.comparison.result import Comparison, mean_and_sd
@@ -87,7 +85,7 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
     parameters = {
         name: {
             "bounds": bounds[name].to_dict() if name in bounds else None,
-            "curve": _draw_curve(curves[name]) if name in curves else None,
+            "curve": curves[name].drawn() if name in curves else None,
             "distribution": distributions.get(name),
         }
         for name in names
@@ -175,23 +173,6 @@ def _read_comparison(stored: Any, notes: list[str]) -> dict[str, Any] | None:
         notes.append("The study's `comparison` cannot be read and is left out.")
         return None
     return found
-
-
-def _draw_curve(curve: LossCurve) -> dict[str, Any]:
-    """Return the stored curve with its smoothed mean and the band of its smoothed seeds."""
-    from tuners.curves.smoothing import smooth_curve
-
-    table = np.asarray(curve.losses, float).reshape(len(curve.learning_rates), -1)
-    rates = np.asarray(curve.learning_rates, float)
-    drawn = curve.to_dict() | {"seeds": table.shape[1], "smoothed": plain(curve.smoothed())}
-    drawn["coarse"] = None if curve.coarse is None else _draw_curve(curve.coarse)
-    if table.shape[1] > 1:
-        single = np.column_stack([smooth_curve(rates, seed[:, None]) for seed in table.T])
-        kept = np.isfinite(single).any(axis=1)
-        band = np.full((2, len(rates)), np.nan)
-        band[:, kept] = np.nanquantile(single[kept], [0.1, 0.9], axis=1)
-        drawn["band_low"], drawn["band_high"] = plain(band)
-    return drawn
 
 
 def _distributions(trials: list[optuna.trial.FrozenTrial]) -> dict[str, dict[str, Any]]:
