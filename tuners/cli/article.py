@@ -29,7 +29,7 @@ from tuners.cli.tensorflow_logging import load_tensorflow
 from tuners.comparison.comparing import compare
 from tuners.comparison.confusion import count_confusion
 from tuners.curves.loss_curve import LossCurve
-from tuners.figures.curves import losses_by_rate, series_by_epoch
+from tuners.figures.curves import plain_lines
 from tuners.figures.style import png
 from tuners.report import write_whole
 from tuners.report.formatting import rate, signed
@@ -272,18 +272,16 @@ def draw_plots(result: dict[str, Any]) -> dict[str, Figure]:
     Args:
         result: What `repeat` returned.
     """
-    ramp, final, picked = result["ramp"], result["chosen"]["curves"], result["learning_rate"]
+    ramp, rates, picked = result["ramp"], result["ramp"]["learning_rates"], result["learning_rate"]
     growing = {name: ramp["curves"][name] for name in ("loss", "accuracy")}
-    rates = ramp["learning_rates"]
-    trained = {f"training {name}": final[name] for name in ("loss", "accuracy")}
+    final = {f"training {name}": result["chosen"]["curves"][name] for name in growing}
+    losses = {"training loss": growing["loss"]}
+    growing["learning rate"] = rates
+    title = "Loss against learning rate"
     return {
-        "1-growing-rate.png": series_by_epoch(
-            {**growing, "learning rate": rates}, "A rate that grows from epoch to epoch"
-        ),
-        "2-loss-by-rate.png": losses_by_rate(
-            ramp["learning_rates"], ramp["curves"]["loss"], picked
-        ),
-        "3-final-model.png": series_by_epoch(trained, f"The final model, at rate {picked:.3g}"),
+        "1-growing-rate.png": plain_lines(growing, "A rate that grows from epoch to epoch"),
+        "2-loss-by-rate.png": plain_lines(losses, title, rates, picked),
+        "3-final-model.png": plain_lines(final, f"The final model, at rate {picked:.3g}"),
     }
 
 

@@ -76,9 +76,9 @@ def new_figure(
     return figure, axes
 
 
-def legend_above(figure: Figure, axes: Sequence[Axes]) -> None:
+def legend_above(figure: Figure) -> None:
     """Name what is drawn in rows above all axes, each name once; the figure grows by the rows."""
-    pairs = [ax.get_legend_handles_labels() for ax in axes]
+    pairs = [ax.get_legend_handles_labels() for ax in figure.axes]
     named = {label: handle for both in pairs for handle, label in zip(*both, strict=True)}
     # as many columns as fit: a letter is 6.6 pixels wide on average, a handle with its gaps 44
     each = 6.6 * max(map(len, named), default=0) + 44

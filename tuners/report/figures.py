@@ -114,27 +114,15 @@ def show_trials(summary: Mapping[str, Any], name: str, index: int) -> Drawn | No
     kept = _choose_marks(done, [*pruned, *failed])
     if len(kept) < len(done) + len(pruned) + len(failed):
         alt += f" {len(kept)} of them are drawn: the best {BEST_MARKS}, others evenly spaced."
-    best = {row["number"] for row in done[:5]}
-    kinds = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
-    marks = [
-        {
-            "rate": row["params"][name],
-            "value": row["value"],
-            "kind": "beyond"
-            if row["state"] != "FAIL" and far(row["value"])
-            else kinds[row["state"]],
-            "role": row["role"],
-            "best": row["number"] in best,
-        }
-        for row in kept
-    ]
+    best = [(row["params"][name], row["value"]) for row in done[:5] if not far(row["value"])]
+    marks = [(row["params"][name], row["value"], _kind(row, far)) for row in kept]
     bounds, baseline = summary["parameters"][name]["bounds"], _baseline(summary, name)
     return _drawn(
         f"trials-{index}",
         alt,
         f"Every trial by its {shorten(name, 60)}.",
         lambda width: search.trials_by_rate(
-            marks, bounds, baseline, objective, maximize=maximize, width=width
+            marks, best, bounds, baseline, objective, maximize=maximize, width=width
         ),
     )
 
@@ -265,6 +253,18 @@ def _choose_marks(
     kept += [row for row in rest if row["role"] in ("suggestion", "baseline")][:BEST_MARKS]
     rest = spread_out(sorted(rest, key=lambda row: row["number"]), MOST_MARKS)
     return list({row["number"]: row for row in (*kept, *rest)}.values())
+
+
+def _kind(row: Mapping[str, Any], far: Callable[[float], bool]) -> str:
+    if row["state"] == "FAIL":
+        return "failed"
+    if far(row["value"]):
+        return "beyond the drawn range"
+    if row["state"] == "PRUNED":
+        return "pruned"
+    return (
+        f"{row['role']}'s trial" if row["role"] in ("suggestion", "baseline") else "finished trial"
+    )
 
 
 def _too_far(values: Sequence[float], maximize: bool) -> Callable[[float], bool]:

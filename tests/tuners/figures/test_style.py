@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from tuners.figures.curves import learning_curves, losses_by_rate, series_by_epoch
+from tuners.figures.curves import learning_curves, plain_lines
 from tuners.figures.search import best_so_far, interval_strip, pairs, trials_by_rate
 from tuners.figures.style import NARROW, PALETTE, WIDE, png, svg
 
@@ -18,14 +18,12 @@ HOSTILE = "$\\frac{x$ <script>alert(1)</script> & \U0001f377\n\x00 \u6e2c\u8a66"
 
 
 def draw(width: int, objective: str = "val_loss") -> str:
-    kinds = [("finished", role) for role in ("search", "baseline", "suggestion")]
-    kinds += [("pruned", "search"), ("beyond", "search")]
-    marks = [
-        {"rate": 1e-3 * (i + 1), "value": 0.5 + i, "kind": kind, "role": role, "best": i < 2}
-        for i, (kind, role) in enumerate(kinds)
-    ]
-    marks.append({"rate": 0.01, "value": None, "kind": "failed", "role": "search", "best": False})
-    return svg(trials_by_rate(marks, None, 2e-3, objective, width=width), f"t{width}", "wide")
+    kinds = ("finished trial", "baseline's trial", "suggestion's trial", "pruned")
+    kinds += ("beyond the drawn range",)
+    marks = [(1e-3 * (i + 1), 0.5 + i, kind) for i, kind in enumerate(kinds)]
+    marks.append((0.01, None, "failed"))
+    best = [(1e-3, 0.5), (2e-3, 1.5)]
+    return svg(trials_by_rate(marks, best, None, 2e-3, objective, width=width), f"t{width}", "wide")
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
@@ -68,7 +66,7 @@ def test_a_users_own_style_changes_nothing() -> None:
 
 
 def test_a_png_is_twice_as_fine_as_the_page() -> None:
-    image = png(series_by_epoch({"loss": [1.0, None, 0.5]}, "one"))
+    image = png(plain_lines({"loss": [1.0, None, 0.5]}, "one"))
     assert image.startswith(b"\x89PNG")
     assert struct.unpack(">II", image[16:24])[0] == 2 * WIDE
 
@@ -111,6 +109,6 @@ def test_a_curve_that_rose_is_named_and_flattens_no_other() -> None:
 
 
 def test_the_articles_losses_are_raw() -> None:
-    (ax,) = losses_by_rate([1e-3, 1e-2], [0.5, None], 1e-3).axes
+    (ax,) = plain_lines({"loss": [0.5, None]}, "a", [1e-3, 1e-2], 1e-3).axes
     assert ax.lines[0].get_ydata() == pytest.approx([0.5, np.nan], nan_ok=True)
     assert ax.get_xscale() == "log"
