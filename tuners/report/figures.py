@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from search_spaces._input import is_number
 from tuners.figures import curves, search
 from tuners.figures.style import NARROW, WIDE, svg
 from tuners.report.formatting import duration, number, rate, shorten, signed
@@ -84,15 +85,15 @@ def _describe_curve(
     return alt + (f" Baseline {rate(baseline)}." if baseline else "")
 
 
-def show_trials(summary: Mapping[str, Any], name: str, index: int) -> Drawn | None:
+def show_trials(summary: Mapping[str, Any], index: int) -> Drawn | None:
     """Return the trials against a learning rate, None without any that ended.
 
     Args:
         summary: The summary.
-        name: The rate's name among the trials' parameters.
-        index: Its place among the summary's parameters.
+        index: Place of the rate among the summary's parameters.
     """
-    rows = [row for row in summary["trials"] if _positive(row["params"].get(name))]
+    name = list(summary["parameters"])[index]
+    rows = [row for row in summary["trials"] if _is_rate(row["params"].get(name))]
     done = rank(rows, summary["direction"])
     pruned = [r for r in rows if r["state"] == "PRUNED" and r["value"] is not None]
     failed = [r for r in rows if r["state"] == "FAIL"]
@@ -156,11 +157,8 @@ def show_pairs(comparison: Mapping[str, Any] | None) -> Drawn | None:
     if not comparison or not comparison["pairs"]:
         return None
     chosen, baseline = comparison["chosen"]["values"], comparison["baseline"]["values"]
-    gains, mean, what = (
-        comparison["differences"],
-        comparison["mean_difference"],
-        measure(comparison),
-    )
+    gains, mean = comparison["differences"], comparison["mean_difference"]
+    what = measure(comparison)
     names = [rate(comparison[f"{side}_learning_rate"]) for side in ("baseline", "chosen")]
     alt = (
         f"{what} of {comparison['pairs']} pairs: {names[1]} ranges from {number(min(chosen))} to "
@@ -169,10 +167,8 @@ def show_pairs(comparison: Mapping[str, Any] | None) -> Drawn | None:
         f"mean {signed(mean)}."
     )
     better = "lower" if comparison["direction"] == "minimize" else "higher"
-    intervals = {
-        "t interval": comparison["interval"],
-        "bootstrap": comparison["bootstrap_interval"],
-    }
+    intervals = {"t interval": comparison["interval"]}
+    intervals["bootstrap"] = comparison["bootstrap_interval"]
     titles = (f"baseline {names[0]}", f"chosen {names[1]}", what)
     return _drawn(
         "pairs",
@@ -207,17 +203,11 @@ def show_learning_curves(summary: Mapping[str, Any]) -> Drawn | None:
         if not training and not validation:
             continue
         longest = max(longest, len(training), len(validation))
-        at, number_ = rate(entry["learning_rate"]), entry["trial"]
-        where = f"trial {number_}" if number_ is not None else "mean of the pairs"
-        shown.append(
-            {
-                "title": f"{entry['label']}: {at} ({where})",
-                "metric": base,
-                "training": training,
-                "validation": validation,
-                "best_epoch": entry["best_epoch"],
-            }
-        )
+        at, trial = rate(entry["learning_rate"]), entry["trial"]
+        where = "mean of the pairs" if trial is None else f"trial {trial}"
+        title = f"{entry['label']}: {at} ({where})"
+        drawn = {"training": training, "validation": validation, "metric": base, "title": title}
+        shown.append({**drawn, "best_epoch": entry["best_epoch"]})
         known = [value for value in validation if value is not None]
         if known:
             words.append(
@@ -262,9 +252,8 @@ def _kind(row: Mapping[str, Any], far: Callable[[float], bool]) -> str:
         return "beyond the drawn range"
     if row["state"] == "PRUNED":
         return "pruned"
-    return (
-        f"{row['role']}'s trial" if row["role"] in ("suggestion", "baseline") else "finished trial"
-    )
+    special = row["role"] in ("suggestion", "baseline")
+    return f"{row['role']}'s trial" if special else "finished trial"
 
 
 def _too_far(values: Sequence[float], maximize: bool) -> Callable[[float], bool]:
@@ -280,5 +269,5 @@ def _count(many: int, word: str) -> str:
     return f"{many} {word}" if many == 1 else f"{many} {word}s"
 
 
-def _positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+def _is_rate(value: Any) -> bool:
+    return is_number(value) and 0 < value < math.inf

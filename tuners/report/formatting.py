@@ -16,21 +16,8 @@ _WHOLE = re.compile(r"^(?P<head>(?:--[\w-]+=)?[A-Za-z][\w+.-]*://[^/:@]*):.*@", 
 _QUERY = re.compile(
     r"(?P<head>[?&](?:password|passwd|pwd|token|secret|sslpassword)=)[^&\s'\"]*", re.I
 )
-_CLASSES = {
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "adamax": "Adamax",
-    "adadelta": "Adadelta",
-    "adafactor": "Adafactor",
-    "adagrad": "Adagrad",
-    "ftrl": "Ftrl",
-    "lamb": "Lamb",
-    "lion": "Lion",
-    "muon": "Muon",
-    "nadam": "Nadam",
-    "rmsprop": "RMSprop",
-    "sgd": "SGD",
-}
+_OPTIMIZERS = "Adam AdamW Adamax Adadelta Adafactor Adagrad Ftrl Lamb Lion Muon Nadam RMSprop SGD"
+_CLASSES = {name.lower(): name for name in _OPTIMIZERS.split()}
 
 
 def number(value: Any, digits: int = 4) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -11,16 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from tuners.report import formatting
-from tuners.report.figures import (
-    show_best_so_far,
-    show_curves,
-    show_interval,
-    show_learning_curves,
-    show_pairs,
-    show_trials,
-)
-from tuners.report.limits import leave_out
+from tuners.report import figures, formatting
 from tuners.report.page_tables import choose_rows, list_facts, trial_table
 from tuners.report.verdicts import measure
 
@@ -46,7 +38,7 @@ _STYLES = {
 
 def render(
     summary: Mapping[str, Any],
-    kept: Mapping[str, Any] | None = None,
+    kept: Mapping[str, Any],
     *,
     json_name: str,
     csv_name: str,
@@ -55,17 +47,16 @@ def render(
 
     Args:
         summary: What `tuners.report.summary.summarize` returned.
-        kept: What the JSON file holds of it; None means what `leave_out` keeps.
+        kept: What the JSON file holds of it.
         json_name: Name of the JSON file beside the page.
         csv_name: Name of the CSV file beside it, linked where the trials are more than 500.
     """
     comparison = summary["comparison"]
-    kept = leave_out(summary) if kept is None else kept
     rows, left_out = choose_rows(summary)
     heads, cells = trial_table(summary, rows)
     embedded = json.dumps(kept, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     parameters = [
-        (name, entry, show_curves(summary, index))
+        (name, entry, figures.show_curves(summary, index))
         for index, (name, entry) in enumerate(summary["parameters"].items())
     ]
     context = {
@@ -85,15 +76,15 @@ def render(
         "check_count": _count_checks(summary["checks"]),
         "parameters": parameters,
         "trial_figures": [
-            show_trials(summary, name, index) for index, name in enumerate(summary["parameters"])
+            figures.show_trials(summary, index) for index in range(len(summary["parameters"]))
         ],
         "search_line": _describe_search(summary),
-        "best_figure": show_best_so_far(summary),
-        "pairs_figure": show_pairs(comparison),
-        "interval_strip": show_interval(comparison),
+        "best_figure": figures.show_best_so_far(summary),
+        "pairs_figure": figures.show_pairs(comparison),
+        "interval_strip": figures.show_interval(comparison),
         "measured": measure(comparison) if comparison else "",
         "sides": ("chosen", "baseline"),
-        "curves_figure": show_learning_curves(summary),
+        "curves_figure": figures.show_learning_curves(summary),
         "confusions": _confusions(comparison),
         "gain_line": _describe_gain(summary),
         "rows": cells,
@@ -109,7 +100,7 @@ def render(
 def _lookup(summary: Mapping[str, Any]) -> Any:
     def show(key: str, style: str = "number", *, path: Sequence[str] | None = None) -> Markup:
         value: Any = summary
-        steps = list(path) if path is not None else key.split(".")
+        steps = key.split(".") if path is None else path
         for step in steps:
             value = value[int(step)] if isinstance(value, (list, tuple)) else value[step]
         return _number_tag(steps, value, _STYLES[style](value))
@@ -127,13 +118,9 @@ def _number_tag(steps: Sequence[str], value: Any, words: str) -> Markup:
 
 def _spread(summary: Mapping[str, Any]) -> Any:
     def spread(score: str, side: str) -> Markup:
-        pair = summary["comparison"]["scores"][score][side]
-        tags = [
-            _number_tag(("comparison", "scores", score, side, str(i)), value, words)
-            for i, (value, words) in enumerate(
-                zip(pair, formatting.mean_with_sd(*pair), strict=True)
-            )
-        ]
+        pair, path = summary["comparison"]["scores"][score][side], ("comparison", "scores", score)
+        words = formatting.mean_with_sd(*pair)
+        tags = [_number_tag((*path, side, str(i)), pair[i], words[i]) for i in (0, 1)]
         return Markup("{} \u00b1 {}").format(*tags)
 
     return spread
@@ -189,9 +176,7 @@ def _describe_gain(summary: Mapping[str, Any]) -> str:
 
 
 def _count_checks(checks: Sequence[Mapping[str, Any]]) -> str:
-    counts = dict.fromkeys(_CHECK_MARKS, 0)
-    for check in checks:
-        counts[check["outcome"]] += 1
+    counts = Counter(check["outcome"] for check in checks)
     return (
         f"{counts['failed']} of {len(checks)} checks failed, {counts['passed']} passed, "
         f"{counts['not applicable']} not applicable."
@@ -204,11 +189,10 @@ def _confusions(comparison: Mapping[str, Any] | None) -> list[tuple[str, str, li
     if not comparison or not comparison["pairs"]:
         return found
     for side in ("chosen", "baseline"):
-        matrix = comparison[side]["confusion"]
-        if matrix:
-            shares = [[count / max(sum(row), 1e-12) for count in row] for row in matrix]
-            title = f"{side} {formatting.rate(comparison[f'{side}_learning_rate'])}"
-            found.append((title, side, shares))
+        matrix = comparison[side]["confusion"] or []
+        shares = [[count / max(sum(row), 1e-12) for count in row] for row in matrix]
+        title = f"{side} {formatting.rate(comparison[f'{side}_learning_rate'])}"
+        found += [(title, side, shares)] if shares else []
     return found
 
 
