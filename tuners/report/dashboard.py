@@ -49,7 +49,7 @@ def publish(
     Raises:
         ValueError: The extra `dashboard` is not installed, or there is no such report.
     """
-    dashboard = _need("optuna_dashboard")
+    dashboard = _library()
     summary = summarize(study)
     page = None if report is None else Path(report)
     if page is not None and not page.is_file():
@@ -117,9 +117,8 @@ def write_note(
         rows.append(("pairs won", f"{comparison['wins']:g} of {comparison['pairs']}"))
     failed = [check for check in summary["checks"] if check["outcome"] == "failed"]
     rows.append(("checks failed", ", ".join(check["code"] for check in failed) or "none"))
-    if rows:
-        lines += ["", "| | |", "| --- | --- |"]
-        lines += [f"| {_escape(name)} | {_escape(words)} |" for name, words in rows]
+    lines += ["", "| | |", "| --- | --- |"]
+    lines += [f"| {_escape(name)} | {_escape(words)} |" for name, words in rows]
     for check in failed:
         lines += ["", f"- {check['code']}: {_escape(check['meaning'])}"]
     for title, place in (figures or {}).items():
@@ -143,7 +142,7 @@ def open_server(
         ValueError: The extra `dashboard` is not installed, the port is taken or out of range, or
             the storage cannot be opened.
     """
-    dashboard = _need("optuna_dashboard")
+    dashboard = _library()
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
         raise InputError(f"`port` must be a whole number from 0 to 65535, but got {port!r}.")
     store = None
@@ -216,11 +215,11 @@ def _escape(words: str) -> str:
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!" else c for c in flat)
 
 
-def _need(name: str) -> Any:
+def _library() -> Any:
     try:
-        return importlib.import_module(name)
+        return importlib.import_module("optuna_dashboard")
     except ImportError:
         raise InputError(
-            f"The dashboard needs {name.partition('.')[0]}, which is not installed; "
+            "The dashboard needs optuna_dashboard, which is not installed; "
             "run: pip install 'lr-range-tuner[dashboard]'."
         ) from None

@@ -17,16 +17,11 @@ from tuners.report.page_tables import choose_rows, list_facts, trial_table
 from tuners.report.verdicts import measure
 
 MOST_EMBEDDED = 600_000  # characters of JSON inside the page, which stays under 2 MB
-_SIGNS = {
-    "better": "\u25b2",
-    "worse": "\u25bc",
-    "no_difference_shown": "=",
-    "too_few_pairs": "\u2026",
-}
+_SIGNS = {"better": "\u25b2", "worse": "\u25bc"}
+_SIGNS |= {"no_difference_shown": "=", "too_few_pairs": "\u2026"}
 _CHECK_MARKS = {"passed": "\u2713", "failed": "\u2717", "not applicable": "\u2013"}
 _STYLES = {
     "number": formatting.number,
-    "short": lambda value: formatting.number(value, 2),
     "one": lambda value: formatting.number(value if value is None else round(value, 1)),
     "rate": formatting.rate,
     "signed": formatting.signed,
@@ -55,10 +50,6 @@ def render(
     rows, left_out = choose_rows(summary)
     heads, cells = trial_table(summary, rows)
     embedded = json.dumps(kept, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    parameters = [
-        (name, entry, figures.show_curves(summary, index))
-        for index, (name, entry) in enumerate(summary["parameters"].items())
-    ]
     context = {
         "s": summary,
         "kept": kept,
@@ -70,20 +61,21 @@ def render(
         "sign": _SIGNS.get(summary["verdict"], "\u25cb"),
         "css": Markup(_asset("page.css")),
         "script": _asset("page.js"),
-        "contents": _CONTENTS,
         "facts": list_facts(summary),
         "check_marks": _CHECK_MARKS,
         "check_count": _count_checks(summary["checks"]),
-        "parameters": parameters,
+        "parameters": [
+            (name, entry, figures.show_curves(summary, index))
+            for index, (name, entry) in enumerate(summary["parameters"].items())
+        ],
         "trial_figures": [
-            figures.show_trials(summary, index) for index in range(len(summary["parameters"]))
+            figures.show_trials(summary, i) for i in range(len(summary["parameters"]))
         ],
         "search_line": _describe_search(summary),
         "best_figure": figures.show_best_so_far(summary),
         "pairs_figure": figures.show_pairs(comparison),
         "interval_strip": figures.show_interval(comparison),
         "measured": measure(comparison) if comparison else "",
-        "sides": ("chosen", "baseline"),
         "curves_figure": figures.show_learning_curves(summary),
         "confusions": _confusions(comparison),
         "gain_line": _describe_gain(summary),
@@ -131,21 +123,6 @@ def _breakable(code: str | None) -> Markup:
     return escape(code or "").replace("(", Markup("(<wbr>"))
 
 
-_CONTENTS = (
-    ("facts", "Facts"),
-    ("checks", "Checks"),
-    ("range-test", "Range test"),
-    ("search", "Search"),
-    ("comparison", "Comparison"),
-    ("learning-curves-section", "Learning curves"),
-    ("scores", "Scores"),
-    ("cost", "Cost"),
-    ("all-trials", "All trials"),
-    ("repeat", "Repeat it"),
-    ("limits", "Not varied"),
-)
-
-
 def _describe_search(summary: Mapping[str, Any]) -> str:
     counts = summary["cost"]["trials"]
     parts = [f"{count} {word}" for word, count in counts.items() if count]
@@ -176,11 +153,9 @@ def _describe_gain(summary: Mapping[str, Any]) -> str:
 
 
 def _count_checks(checks: Sequence[Mapping[str, Any]]) -> str:
-    counts = Counter(check["outcome"] for check in checks)
-    return (
-        f"{counts['failed']} of {len(checks)} checks failed, {counts['passed']} passed, "
-        f"{counts['not applicable']} not applicable."
-    )
+    count = Counter(check["outcome"] for check in checks)
+    passed = f"{count['passed']} passed, {count['not applicable']} not applicable"
+    return f"{count['failed']} of {len(checks)} checks failed, {passed}."
 
 
 def _confusions(comparison: Mapping[str, Any] | None) -> list[tuple[str, str, list[list[float]]]]:
