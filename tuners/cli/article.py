@@ -13,19 +13,29 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
+
+from search_spaces import TuningTask, wine_task
+from search_spaces.task import with_data
 from tuners.cli.console import Screen
 from tuners.cli.errors import DONE, Refused, UserError, users_input
 from tuners.cli.options import check_count, check_seed
 from tuners.cli.run_folder import locked, make_folder
 from tuners.cli.settings import differences
 from tuners.cli.tensorflow_logging import load_tensorflow
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from search_spaces import TuningTask
+from tuners.comparison.comparing import compare
+from tuners.comparison.confusion import count_confusion
+from tuners.curves.loss_curve import LossCurve
+from tuners.figures.curves import plain_lines
+from tuners.figures.style import png
+from tuners.report import write_whole
+from tuners.report.formatting import rate, signed
+from tuners.study.metadata import task_hash
+from tuners.study.schema import plain
+from tuners.training.models import built_model, random_state_kept
 
 FIRST_RATE, EPOCHS_A_DECADE = 1e-3, 30
 DEFAULT_RATE = 1e-3  # Adam's
@@ -86,9 +96,6 @@ def carry_out_article(options: ArticleOptions, screen: Screen) -> int:
     Raises:
         UserError: The data break a rule, or the folder holds something else.
     """
-    from search_spaces import wine_task
-    from tuners.study.metadata import task_hash
-
     with screen.ours_alone():
         with users_input("`--data`" if options.data is not None else ""):
             task = wine_task(options.data, validation_fraction=0.0)
@@ -141,11 +148,6 @@ def repeat(task: TuningTask, options: ArticleOptions, screen: Screen) -> dict[st
         options: The options.
         screen: Where progress is shown.
     """
-    from search_spaces import wine_task
-    from search_spaces.task import with_data
-    from tuners import LossCurve, compare
-    from tuners.study.schema import plain
-
     watched = with_data(task, validation=task.test)
     rates = [ramp_rate(epoch) for epoch in range(options.epochs)]
 
@@ -155,14 +157,13 @@ def repeat(task: TuningTask, options: ArticleOptions, screen: Screen) -> dict[st
 
     default = run("Adam's default", lambda _: DEFAULT_RATE)
     ramp = run("growing rate", ramp_rate)
-    grown = {"learning_rates": rates, "losses": ramp["curves"]["loss"], "kind": "per_epoch"}
-    curve = LossCurve.from_dict(grown)
-    rate = curve.suggest("article")
-    chosen = run(f"rate {rate:.4g}", lambda _: rate)
+    curve = LossCurve(rates, ramp["curves"]["loss"], kind="per_epoch")
+    picked = curve.suggest("article")
+    chosen = run(f"rate {picked:.4g}", lambda _: picked)
     with screen.stage("pairs", "epochs") as tell:
         comparison = compare(
             wine_task(options.data),
-            rate,
+            picked,
             pairs=options.pairs,
             epochs=options.epochs,
             seed=1000 * (options.seed + 1) % 2**31,
@@ -170,7 +171,7 @@ def repeat(task: TuningTask, options: ArticleOptions, screen: Screen) -> dict[st
         )
     return plain(
         {
-            "learning_rate": rate,
+            "learning_rate": picked,
             "ramp": {"learning_rates": rates, **ramp},
             "default": default,
             "chosen": chosen,
@@ -202,9 +203,6 @@ def train_once(
         true classes down and predicted across, with the weights of the last epoch.
     """
     import keras
-
-    from tuners.comparison.confusion import count_confusion
-    from tuners.training.models import built_model, random_state_kept
 
     model = built_model(task, seed)
     (x, y), (x_test, y_test) = task.train, _test(task)
@@ -239,8 +237,6 @@ def describe(result: dict[str, Any]) -> list[str]:
     Args:
         result: What `repeat` returned.
     """
-    from tuners.report.formatting import rate, signed
-
     published, comparison = result["published"], result["comparison"]
     lines = ["run               rate     test accuracy   confusion (true bad, good)    published"]
     for name, title in (("default", "Adam's default"), ("chosen", "chosen rate")):
@@ -270,14 +266,31 @@ def describe(result: dict[str, Any]) -> list[str]:
     return lines
 
 
+def draw_plots(result: dict[str, Any]) -> dict[str, Figure]:
+    """Return the article's three plots by their file names.
+
+    Args:
+        result: What `repeat` returned.
+    """
+    ramp, rates, picked = result["ramp"], result["ramp"]["learning_rates"], result["learning_rate"]
+    growing = {name: ramp["curves"][name] for name in ("loss", "accuracy")}
+    final = {f"training {name}": result["chosen"]["curves"][name] for name in growing}
+    losses = {"training loss": growing["loss"]}
+    growing["learning rate"] = rates
+    title = "Loss against learning rate"
+    return {
+        "1-growing-rate.png": plain_lines(growing, "A rate that grows from epoch to epoch"),
+        "2-loss-by-rate.png": plain_lines(losses, title, rates, picked),
+        "3-final-model.png": plain_lines(final, f"The final model, at rate {picked:.3g}"),
+    }
+
+
 def _test(task: TuningTask) -> tuple[np.ndarray, np.ndarray]:
     assert task.test is not None
     return task.test[0], task.test[1]
 
 
 def _write(result: dict[str, Any], folder: Path) -> None:
-    from tuners.cli.article_plots import write_plots
-    from tuners.report import write_whole
-
-    write_plots(result, folder)
+    for name, figure in draw_plots(result).items():
+        write_whole(folder / name, png(figure))
     write_whole(folder / RESULT, json.dumps(result, indent=1, allow_nan=False) + "\n")

@@ -7,21 +7,20 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_choice, check_pair, check_rate
 from tuners.curves.bounds import read_bounds
-from tuners.curves.plot import plot_curve
 from tuners.curves.published_rules import apply_rule
 from tuners.curves.smoothing import smooth_curve
 from tuners.curves.sweep import Sweep
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from tuners.figures.curves import draw_loss_curve
 
 KINDS = ("ramp", "sweep", "per_epoch")
 
@@ -154,7 +153,27 @@ class LossCurve:
             ax: The Matplotlib axes to draw on; None makes a figure without a window.
             baseline: A rate to mark for comparison; None marks none.
         """
-        return plot_curve(self, ax, baseline)
+        ax = Figure(figsize=(7, 4), layout="constrained").add_subplot() if ax is None else ax
+        draw_loss_curve(ax, self.drawn(), self.bounds().to_dict(), baseline)
+        ax.legend(loc="best", fontsize="small")
+        return ax
+
+    def drawn(self) -> dict[str, Any]:
+        """Return `to_dict` with what a picture shows beside it.
+
+        That is `seeds`, `smoothed`, and of several seeds `band_low` and `band_high`, between which
+        the middle 80 % of the smoothed seeds lie.
+        """
+        plain = self.to_dict() | {"seeds": self.seeds, "smoothed": _plain(self.smoothed())}
+        plain["coarse"] = None if self.coarse is None else self.coarse.drawn()
+        if self.seeds > 1:
+            rates = self.learning_rates
+            single = np.column_stack([smooth_curve(rates, seed[:, None]) for seed in self.table.T])
+            kept = np.isfinite(single).any(axis=1)
+            band = np.full((2, len(rates)), np.nan)
+            band[:, kept] = np.nanquantile(single[kept], [0.1, 0.9], axis=1)
+            plain["band_low"], plain["band_high"] = _plain(band)
+        return plain
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain floats, strings and lists; None stands for a loss that is not finite."""

@@ -63,12 +63,12 @@ def write_report(study: optuna.Study, path: str | Path) -> Path:
     return page
 
 
-def write_whole(path: Path, content: str) -> None:
-    """Write a text file so that readers see the old one or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}-", text=True)
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that readers see the old one or the new one, never a part."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(content)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode(errors="replace") if isinstance(content, str) else content)
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)  # noqa: PTH101 - mkstemp makes it private

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from search_spaces._input import is_number
 from tuners.comparison.result import mean_and_sd
 from tuners.report.formatting import number, rate, share
+from tuners.report.limits import rank
+from tuners.report.trial_rows import ENDED
 
 Outcome = Literal["passed", "failed", "not applicable"]
+Found = tuple[float | None, bool, str]  # the number, whether it fails, what it says
+Read = Callable[[Mapping[str, Any]], Found]
 OUTER_TENTH = 0.1
 
 
@@ -39,229 +44,205 @@ class Check:
 
 def run_checks(summary: Mapping[str, Any]) -> list[Check]:
     """Return all checks on a summary (see `tuners.report.summary`), in the order of their codes."""
-    return [check(f"LR{index:02d}", summary) for index, check in enumerate(_CHECKS, start=1)]
-
-
-def _check(
-    code: str, title: str, threshold: str, cure: str, found: tuple[float | None, bool, str]
-) -> Check:
-    value, failed, meaning = found
-    outcome: Outcome = "not applicable" if value is None else "failed" if failed else "passed"
-    return Check(code, title, outcome, value, threshold, meaning, cure)
-
-
-def _near_a_bound(code: str, summary: Mapping[str, Any]) -> Check:
-    bounds = _searched_range(summary)
-    own = [trial for trial in _finished(summary) if _own_rate(summary, trial) is not None]
-    best = sorted(own, key=lambda trial: _loss(summary, trial))[:5]
-    rates = [trial["learning_rate"] for trial in best]
-    cure = "Widen the range on that side by a decade and search again."
-    if bounds is None or len(rates) < 5:
-        found: tuple[float | None, bool, str] = (
-            None,
-            False,
-            "Needs a log-scaled range and 5 finished trials inside it.",
-        )
-    else:
-        places = [place_in(value, *bounds) for value in rates]
-        low = sum(place < OUTER_TENTH for place in places)
-        high = sum(place > 1 - OUTER_TENTH for place in places)
-        count, side = max((high, "highest"), (low, "lowest"))
-        meaning = (
-            f"{count} of the best 5 trials lie in the {side} tenth of "
-            f"[{rate(bounds[0])}, {rate(bounds[1])}] (log scale)."
-        )
-        if side == "highest" and _fails_above(summary, max(rates)):
-            meaning += " Trials just above them failed: the edge of stability, not of the range."
+    checks = []
+    for index, (read, title, threshold, cure) in enumerate(_CHECKS, start=1):
+        value, failed, meaning = read(summary)
+        outcome: Outcome = "not applicable" if value is None else "failed" if failed else "passed"
+        if _EDGE in meaning:
             cure = "Make training stable (warm-up, clipping) rather than widening the range."
-        found = (count, count >= 3, meaning)
-    return _check(code, "Best rate near a bound", "3 of the best 5 in an outer tenth", cure, found)
+        checks.append(Check(f"LR{index:02d}", title, outcome, value, threshold, meaning, cure))
+    return checks
 
 
-def _failed_trials(code: str, summary: Mapping[str, Any]) -> Check:
-    failed = sum(trial["state"] == "FAIL" for trial in summary["trials"])
-    ended = failed + sum(trial["state"] in ("COMPLETE", "PRUNED") for trial in summary["trials"])
+_EDGE = "the edge of stability, not of the range."
+
+
+def _near_a_bound(summary: Mapping[str, Any]) -> Found:
+    bounds = summary["bounds"] or summary["distribution"]
+    own = [row for row in summary["trials"] if summary["parameter"] in row["params"]]
+    own = [row for row in own if row["learning_rate"] is not None]  # of this optimizer alone
+    rates = [row["learning_rate"] for row in rank(own, summary["direction"])[:5]]
+    if not bounds or not 0 < bounds["low"] < bounds["high"] or len(rates) < 5:
+        return None, False, "Needs a log-scaled range and 5 finished trials inside it."
+    ends = (bounds["low"], bounds["high"])
+    places = [place_in(value, *ends) for value in rates]
+    low = sum(place < OUTER_TENTH for place in places)
+    high = sum(place > 1 - OUTER_TENTH for place in places)
+    count, side = max((high, "highest"), (low, "lowest"))
+    meaning = (
+        f"{count} of the best 5 trials lie in the {side} tenth of "
+        f"[{rate(ends[0])}, {rate(ends[1])}] (log scale)."
+    )
+    above = [row["state"] for row in own if row["learning_rate"] > max(rates)]
+    if side == "highest" and set(above) == {"FAIL"}:
+        meaning += f" Trials just above them failed: {_EDGE}"
+    return count, count >= 3, meaning
+
+
+def _failed_trials(summary: Mapping[str, Any]) -> Found:
+    ended = [row["state"] for row in summary["trials"] if row["state"] in ENDED]
     if not ended:
-        found: tuple[float | None, bool, str] = (None, False, "No trial has ended yet.")
-    else:
-        found = (
-            failed / ended,
-            failed / ended > 0.1,
-            f"{failed} of {ended} trials failed ({share(failed / ended)}).",
-        )
-    cure = "Lower the upper bound, or look for the fault that stops those trials."
-    return _check(code, "Share of failed trials", "more than 10 %", cure, found)
+        return None, False, "No trial has ended yet."
+    failed = ended.count("FAIL")
+    part = failed / len(ended)
+    return part, part > 0.1, f"{failed} of {len(ended)} trials failed ({share(part)})."
 
 
-def _best_epoch(code: str, summary: Mapping[str, Any]) -> Check:
-    found: tuple[float | None, bool, str]
-    found = (None, False, "No best epoch is recorded.")
-    comparison, best = summary["comparison"], summary["best_trial"]
+def _best_epoch(summary: Mapping[str, Any]) -> Found:
+    pairs, best = _pairs(summary), summary["best_trial"]
     epoch = epochs = None
     whose = "the best trial"
-    if comparison and comparison["pairs"]:
-        epochs = comparison["epochs"]
-        chosen = sorted(e for e in comparison["chosen"]["best_epochs"] if e >= 0)
+    if pairs:
+        epochs, whose = pairs["epochs"], "the chosen rate's pairs (median)"
+        chosen = sorted(e for e in pairs["chosen"]["best_epochs"] if e >= 0)
         epoch = chosen[len(chosen) // 2] if chosen else None
-        whose = "the chosen rate's pairs (median)"
-    elif best and best["best_epoch"] is not None and best["epochs"]:
+    elif best:
         epoch, epochs = best["best_epoch"], best["epochs"]
-    if epoch is not None and epochs and epochs >= 4:
-        place = (epoch + 1) / epochs
-        found = (
-            place,
-            place <= 0.1 or place > 0.75,
-            f"The best epoch of {whose} is {epoch + 1} of {epochs} ({share(place, 0)} of the run).",
-        )
-    cure = (
-        "In the last quarter: train for more epochs. In the first tenth: fewer would do, or "
-        "more regularisation is due."
+    if epoch is None or not epochs or epochs < 4:
+        return None, False, "No best epoch is recorded."
+    place = (epoch + 1) / epochs
+    meaning = (
+        f"The best epoch of {whose} is {epoch + 1} of {epochs} ({share(place, 0)} of the run)."
     )
-    return _check(
-        code, "Best epoch at an end of the run", "first tenth or last quarter", cure, found
+    return place, place <= 0.1 or place > 0.75, meaning
+
+
+def _few_pairs(summary: Mapping[str, Any]) -> Found:
+    if summary["comparison"] is None:
+        return None, False, "No comparison was made."
+    pairs = summary["comparison"]["pairs"]
+    if not pairs:
+        return None, False, "The search chose the baseline, so no pairs were trained."
+    return pairs, pairs < 10, f"The verdict rests on {pairs} pairs."
+
+
+def _gain_within_noise(summary: Mapping[str, Any]) -> Found:
+    comparison = summary["comparison"] or {}
+    noise, gain = comparison.get("test_noise"), comparison.get("accuracy_gain")
+    if noise is None or gain is None:
+        return None, False, "Needs a comparison of test accuracies."
+    meaning = (
+        f"The arms part by {100 * abs(gain):.2f} points of accuracy on {comparison['rows']} rows, "
+        f"whose own noise is {100 * noise:.2f} points."
     )
+    return abs(gain), abs(gain) < noise, meaning
 
 
-def _few_pairs(code: str, summary: Mapping[str, Any]) -> Check:
-    comparison = summary["comparison"]
-    if comparison is None:
-        found: tuple[float | None, bool, str] = (None, False, "No comparison was made.")
-    elif not comparison["pairs"]:
-        found = (None, False, "The search chose the baseline, so no pairs were trained.")
-    else:
-        pairs = comparison["pairs"]
-        found = (pairs, pairs < 10, f"The verdict rests on {pairs} pairs.")
-    cure = "Run the comparison with 30 pairs."
-    return _check(code, "Few pairs", "fewer than 10", cure, found)
-
-
-def _gain_within_noise(code: str, summary: Mapping[str, Any]) -> Check:
-    comparison = summary["comparison"]
-    found: tuple[float | None, bool, str]
-    found = (None, False, "Needs a comparison of test accuracies.")
-    if comparison and comparison.get("test_noise") is not None:
-        noise, gain = comparison["test_noise"], comparison["accuracy_gain"]
-        if gain is not None:
-            found = (
-                abs(gain),
-                abs(gain) < noise,
-                f"The arms part by {100 * abs(gain):.2f} points of accuracy on "
-                f"{comparison['rows']} rows, whose own noise is {100 * noise:.2f} points.",
-            )
-    cure = "Measure on more test rows; more pairs do not shrink this noise."
-    return _check(
-        code, "Gain within the test set's noise", "gain below sqrt(p(1 \u2212 p)/n)", cure, found
+def _selection_gap(summary: Mapping[str, Any]) -> Found:
+    pairs, best = _pairs(summary), summary["best_trial"]
+    mean, spread = mean_and_sd(pairs["chosen"]["validation"]) if pairs else (None, None)
+    if not pairs or not best or mean is None or not spread or not _same_rate(best, pairs, summary):
+        return None, False, "Needs a search and a comparison on the same objective."
+    gap = (mean - best["value"]) / spread * (1 if summary["direction"] == "minimize" else -1)
+    meaning = (
+        f"The best trial scored {number(best['value'])} when it was picked; retrained, the same "
+        f"rate scores {number(mean)} on average ({number(gap, 2)} standard deviations "
+        f"{'worse' if gap > 0 else 'better'})."
     )
+    return gap, gap > 2, meaning
 
 
-def _selection_gap(code: str, summary: Mapping[str, Any]) -> Check:
-    comparison, best = summary["comparison"], summary["best_trial"]
-    found: tuple[float | None, bool, str]
-    found = (None, False, "Needs a search and a comparison on the same objective.")
-    if comparison and comparison["pairs"] and best and best["value"] is not None:
-        mean, spread = mean_and_sd(comparison["chosen"]["validation"])
-        if mean is not None and spread and _same_rate(summary):
-            sign = 1 if summary["direction"] == "minimize" else -1
-            gap = sign * (mean - best["value"]) / spread
-            found = (
-                gap,
-                gap > 2,
-                f"The best trial scored {number(best['value'])} when it was picked; retrained, the "
-                f"same rate scores {number(mean)} on average ({number(gap, 2)} standard deviations "
-                f"{'worse' if gap > 0 else 'better'}).",
-            )
-    cure = "Believe the retrained score; use several seeds a trial to search with less luck."
-    return _check(
-        code, "Selection score against retrained score", "worse by more than 2 sd", cure, found
-    )
+def _repeats(summary: Mapping[str, Any]) -> Found:
+    repeats, rows = (summary["facts"].get(name) for name in ("repeats_shared", "test_rows"))
+    if not is_number(repeats):
+        return None, False, "Repeats were not counted."
+    rows = rows if is_number(rows) else 0
+    of, part = (f" of {rows:g}", f" ({share(repeats / rows)})") if rows else ("", "")
+    meaning = f"{repeats:g}{of} test rows also stand in the training rows{part}."
+    return repeats, repeats > 0.01 * rows, meaning
 
 
-def _repeats(code: str, summary: Mapping[str, Any]) -> Check:
-    facts = summary["facts"]
-    repeats, rows = (
-        _plain_number(facts.get("repeats_shared")),
-        _plain_number(facts.get("test_rows")),
-    )
-    if repeats is None:
-        found: tuple[float | None, bool, str] = (None, False, "Repeats were not counted.")
-    else:
-        of = f" of {rows:g}" if rows else ""
-        found = (
-            repeats,
-            repeats > 0.01 * (rows or 0),
-            f"{repeats:g}{of} test rows also stand in the training rows"
-            + (f" ({share(repeats / rows)})." if rows else "."),
-        )
-    cure = "Drop repeated rows before the split; scores with twins are too good for both arms."
-    return _check(
-        code, "Repeats shared by training and test", "more than 1 % of the test rows", cure, found
-    )
+def _undecided(summary: Mapping[str, Any]) -> Found:
+    stored = [entry["bounds"] for entry in summary["parameters"].values() if entry["bounds"]]
+    if not stored:
+        return None, False, "No bounds are recorded."
+    undecided = [entry for entry in stored if entry["status"] != "ok"]
+    words = [f"{entry['status']}: {entry['reason']}" for entry in undecided or stored]
+    return len(undecided), bool(undecided), "; ".join(words)
 
 
-def _undecided(code: str, summary: Mapping[str, Any]) -> Check:
-    found: tuple[float | None, bool, str] = (None, False, "No bounds are recorded.")
-    stored = [p["bounds"] for p in summary["parameters"].values() if p["bounds"]]
-    if stored:
-        open_ones = [entry for entry in stored if entry["status"] != "ok"]
-        text = "; ".join(f"{entry['status']}: {entry['reason']}" for entry in open_ones or stored)
-        found = (len(open_ones), bool(open_ones), text)
-    cure = "Use more seeds or steps, or a wider range; the declared range was kept meanwhile."
-    return _check(code, "Range test undecided", "any status but ok", cure, found)
+def _unequal_budgets(summary: Mapping[str, Any]) -> Found:
+    rows = [r for r in rank(summary["trials"], summary["direction"]) if r["epochs"] is not None]
+    if not rows:
+        return None, False, "No trial recorded its epochs."
+    seeds = {len(row["scores"] or [0]) for row in rows}
+    epochs = {row["epochs"] for row in rows}
+    pairs = _pairs(summary)
+    if pairs:
+        epochs.add(pairs["epochs"])
+    ratio = max(epochs) / max(1, min(epochs))
+    more = f", with {_span(seeds)} seeds a trial." if max(seeds) > 1 else "."
+    meaning = f"Finished trials and pairs trained for {_span(epochs)} epochs{more}"
+    return ratio, ratio > 1 or len(seeds) > 1, meaning
 
 
-def _unequal_budgets(code: str, summary: Mapping[str, Any]) -> Check:
-    budgets = {
-        (trial["epochs"], len(trial["scores"] or [0]))
-        for trial in _finished(summary)
-        if trial["epochs"] is not None
-    }
-    comparison = summary["comparison"]
-    epochs = {budget[0] for budget in budgets}
-    if comparison and comparison["pairs"]:
-        epochs.add(comparison["epochs"])
-    if not budgets:
-        found: tuple[float | None, bool, str] = (None, False, "No trial recorded its epochs.")
-    else:
-        ratio = max(epochs) / max(1, min(epochs))
-        seeds = {budget[1] for budget in budgets}
-        text = f"Finished trials and pairs trained for {_span(epochs)} epochs"
-        found = (
-            ratio,
-            ratio > 1 or len(seeds) > 1,
-            text + (f", with {_span(seeds)} seeds a trial." if max(seeds) > 1 else "."),
-        )
-    cure = "Compare only runs of equal length: the same epochs and seeds for each."
-    return _check(code, "Unequal budgets", "any two differ", cure, found)
-
-
-def _missing_seed(code: str, summary: Mapping[str, Any]) -> Check:
-    ended = [t for t in summary["trials"] if t["state"] in ("COMPLETE", "PRUNED", "FAIL")]
-    missing = sum(trial["seed"] is None for trial in ended)
+def _missing_seed(summary: Mapping[str, Any]) -> Found:
+    seeds = [row["seed"] for row in summary["trials"] if row["state"] in ENDED]
     unseeded = summary["facts"].get("seed") is None
-    if not ended and unseeded:
-        found: tuple[float | None, bool, str] = (None, False, "No trial has ended yet.")
-    else:
-        text = f"{missing} of {len(ended)} ended trials carry no seed"
-        found = (
-            missing + unseeded,
-            bool(missing) or unseeded,
-            text + (", and the study names none." if unseeded else "."),
-        )
-    cure = 'Seed the sampler and the training, and store it: trial.set_user_attr("seed", seed).'
-    return _check(code, "Missing seed", "any", cure, found)
+    if not seeds and unseeded:
+        return None, False, "No trial has ended yet."
+    missing = seeds.count(None) + unseeded
+    meaning = f"{seeds.count(None)} of {len(seeds)} ended trials carry no seed"
+    return missing, missing > 0, meaning + (", and the study names none." if unseeded else ".")
 
 
-_CHECKS: tuple[Callable[[str, Mapping[str, Any]], Check], ...] = (
-    _near_a_bound,
-    _failed_trials,
-    _best_epoch,
-    _few_pairs,
-    _gain_within_noise,
-    _selection_gap,
-    _repeats,
-    _undecided,
-    _unequal_budgets,
-    _missing_seed,
+_CHECKS: tuple[tuple[Read, str, str, str], ...] = (  # what reads, title, threshold, cure
+    (
+        _near_a_bound,
+        "Best rate near a bound",
+        "3 of the best 5 in an outer tenth",
+        "Widen the range on that side by a decade and search again.",
+    ),
+    (
+        _failed_trials,
+        "Share of failed trials",
+        "more than 10 %",
+        "Lower the upper bound, or look for the fault that stops those trials.",
+    ),
+    (
+        _best_epoch,
+        "Best epoch at an end of the run",
+        "first tenth or last quarter",
+        "In the last quarter: train for more epochs. In the first tenth: fewer would do, or more "
+        "regularisation is due.",
+    ),
+    (_few_pairs, "Few pairs", "fewer than 10", "Run the comparison with 30 pairs."),
+    (
+        _gain_within_noise,
+        "Gain within the test set's noise",
+        "gain below sqrt(p(1 \u2212 p)/n)",
+        "Measure on more test rows; more pairs do not shrink this noise.",
+    ),
+    (
+        _selection_gap,
+        "Selection score against retrained score",
+        "worse by more than 2 sd",
+        "Believe the retrained score; use several seeds a trial to search with less luck.",
+    ),
+    (
+        _repeats,
+        "Repeats shared by training and test",
+        "more than 1 % of the test rows",
+        "Drop repeated rows before the split; scores with twins are too good for both arms.",
+    ),
+    (
+        _undecided,
+        "Range test undecided",
+        "any status but ok",
+        "Use more seeds or steps, or a wider range; the declared range was kept meanwhile.",
+    ),
+    (
+        _unequal_budgets,
+        "Unequal budgets",
+        "any two differ",
+        "Compare only runs of equal length: the same epochs and seeds for each.",
+    ),
+    (
+        _missing_seed,
+        "Missing seed",
+        "any",
+        'Seed the sampler and the training, and store it: trial.set_user_attr("seed", seed).',
+    ),
 )
 
 
@@ -270,44 +251,21 @@ def place_in(value: float, low: float, high: float) -> float:
     return math.log(value / low) / math.log(high / low)
 
 
-def _searched_range(summary: Mapping[str, Any]) -> tuple[float, float] | None:
-    found = summary["bounds"] or summary["distribution"]
-    if not found or not 0 < found["low"] < found["high"]:
-        return None
-    return found["low"], found["high"]
+def _pairs(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the comparison if pairs were trained for it."""
+    comparison = summary["comparison"]
+    return comparison if comparison and comparison["pairs"] else None
 
 
-def _finished(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [t for t in summary["trials"] if t["state"] == "COMPLETE" and t["value"] is not None]
-
-
-def _loss(summary: Mapping[str, Any], trial: Mapping[str, Any]) -> float:
-    return trial["value"] if summary["direction"] == "minimize" else -trial["value"]
-
-
-def _own_rate(summary: Mapping[str, Any], trial: Mapping[str, Any]) -> float | None:
-    """Return a trial's rate if it belongs to the bounds shown, not to another optimizer's."""
-    return trial["learning_rate"] if summary["parameter"] in trial["params"] else None
-
-
-def _fails_above(summary: Mapping[str, Any], highest: float) -> bool:
-    above = [t for t in summary["trials"] if (_own_rate(summary, t) or 0.0) > highest]
-    failed = sum(trial["state"] == "FAIL" for trial in above)
-    return failed > 0 and failed == len(above)
-
-
-def _same_rate(summary: Mapping[str, Any]) -> bool:
+def _same_rate(
+    best: Mapping[str, Any], pairs: Mapping[str, Any], summary: Mapping[str, Any]
+) -> bool:
     """Whether the best trial is the one whose rate was retrained, by the same objective."""
-    best, comparison = summary["best_trial"]["learning_rate"], summary["comparison"]
-    objective = summary["facts"].get("objective")
-    same = best is not None and abs(best / comparison["chosen_learning_rate"] - 1) <= 0.01
-    return same and objective in (None, comparison["objective"])
+    learning_rate, objective = best["learning_rate"], summary["facts"].get("objective")
+    same = learning_rate and abs(learning_rate / pairs["chosen_learning_rate"] - 1) <= 0.01
+    return bool(same) and objective in (None, pairs["objective"])
 
 
-def _plain_number(value: Any) -> float | None:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _span(values: Sequence[float] | set[float] | set[int]) -> str:
+def _span(values: Collection[float]) -> str:
     low, high = min(values), max(values)
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"

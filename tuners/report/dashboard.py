@@ -1,31 +1,36 @@
 """The study in Optuna's dashboard: range-test figure, a note with the verdict, the report itself.
 
-Needs the extra `dashboard` (optuna-dashboard and plotly); nothing else of the package does.
+Needs the extra `dashboard`; nothing else of the package does. Its `run_server` cannot be stopped,
+prints each request and does not tell a free port that it found, so its application is served here.
 """
 
 from __future__ import annotations
 
 import importlib
-import math
+import io
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
+
 from search_spaces._input import InputError
+from tuners.figures.curves import loss_curve
+from tuners.figures.style import png
 from tuners.report import formatting
 from tuners.report.summary import summarize
 from tuners.report.verdicts import measure
+from tuners.study.storage import open_storage
 
 if TYPE_CHECKING:
     import optuna
     from optuna.storages import BaseStorage
 
 HOST = "127.0.0.1"
-ARTIFACT = "report_artifact"  # study attribute: id under which the page is kept
 _START, _END = "## Verdict on the learning rate", "*End of the verdict.*"
-_MOST_POINTS = 100  # a database keeps the figure in pieces of 2 kB
 
 
 def publish(
@@ -38,41 +43,62 @@ def publish(
     Args:
         study: The study, in any storage.
         report: The page that `write_report` wrote; None attaches none.
-        artifacts: Folder of the dashboard's artifacts, made if missing; None means `artifacts`
-            beside the report.
+        artifacts: Folder of the dashboard's artifacts, made if missing, which holds figure and
+            page; None means `artifacts` beside the report, and without one that neither is kept.
 
     Raises:
         ValueError: The extra `dashboard` is not installed, or there is no such report.
     """
-    dashboard = _need("optuna_dashboard")
+    dashboard = _library()
     summary = summarize(study)
-    for index, (name, entry) in enumerate(summary["parameters"].items()):
-        figure = draw_range_test(name, entry, summary["baseline_learning_rate"])
-        if figure is not None:
-            key = "range-test" if index == 0 else f"range-test-{index}"
-            dashboard.save_plotly_graph_object(study, figure, graph_object_id=key)
-    address = None
-    if report is not None:
-        report = Path(report)
-        if not report.is_file():
-            raise InputError(
-                f"`report` must be the page that write_report wrote, but got {str(report)!r}, "
-                "which is no file."
-            )
-        folder = Path(artifacts) if artifacts is not None else report.parent / "artifacts"
-        address = _attach(study, report, folder)
+    page = None if report is None else Path(report)
+    if page is not None and not page.is_file():
+        raise InputError(
+            f"`report` must be the page that write_report wrote, but got {str(report)!r}, "
+            "which is no file."
+        )
+    if artifacts is None and page is not None:
+        artifacts = page.parent / "artifacts"
+    figures, address = {}, None
+    if artifacts is not None:
+        folder = Path(artifacts)
+        for index, (name, entry) in enumerate(summary["parameters"].items()):
+            image = draw_range_test(entry, summary["baseline_learning_rate"])
+            if image is not None:
+                key = "range_test" if index == 0 else f"range_test_{index}"
+                place = _attach(study, key, f"{key}.png", image, "image/png", folder)
+                figures[f"Range test of {name}"] = place
+        if page is not None:
+            address = _attach(study, "report", page.name, page.read_bytes(), "text/html", folder)
     old = dashboard.get_note(study)
-    new = _replace_part(old, write_note(summary, address))
+    new = _replace_part(old, write_note(summary, address, figures))
     if new != old:
         dashboard.save_note(study, new)
 
 
-def write_note(summary: Mapping[str, Any], report: str | None = None) -> str:
+def draw_range_test(entry: Mapping[str, Any], baseline: float | None) -> bytes | None:
+    """Return the picture of a range test as PNG, None where there is no curve.
+
+    Args:
+        entry: A parameter's part of the summary: `curve` and `bounds`.
+        baseline: The baseline's rate, or None.
+    """
+    if entry["curve"] is None:
+        return None
+    return png(loss_curve(entry["curve"], entry["bounds"], baseline))
+
+
+def write_note(
+    summary: Mapping[str, Any],
+    report: str | None = None,
+    figures: Mapping[str, str] | None = None,
+) -> str:
     """Return the verdict in Markdown.
 
     Args:
         summary: What `tuners.report.summary.summarize` returned.
         report: Address of the page on the dashboard's server, None for no link.
+        figures: Address of each figure by its title.
     """
     lines = [_START, "", f"**{_escape(summary['headline'])}**", "", _escape(summary["sentence"])]
     if summary["recommendation"]:
@@ -91,78 +117,15 @@ def write_note(summary: Mapping[str, Any], report: str | None = None) -> str:
         rows.append(("pairs won", f"{comparison['wins']:g} of {comparison['pairs']}"))
     failed = [check for check in summary["checks"] if check["outcome"] == "failed"]
     rows.append(("checks failed", ", ".join(check["code"] for check in failed) or "none"))
-    if rows:
-        lines += ["", "| | |", "| --- | --- |"]
-        lines += [f"| {_escape(name)} | {_escape(words)} |" for name, words in rows]
+    lines += ["", "| | |", "| --- | --- |"]
+    lines += [f"| {_escape(name)} | {_escape(words)} |" for name, words in rows]
     for check in failed:
         lines += ["", f"- {check['code']}: {_escape(check['meaning'])}"]
+    for title, place in (figures or {}).items():
+        lines += ["", f"![{_escape(title)}]({place})"]
     if report:
         lines += ["", f"[The whole report]({report})"]
     return "\n".join([*lines, "", _END])
-
-
-def draw_range_test(name: str, entry: Mapping[str, Any], baseline: float | None) -> Any:
-    """Return a plotly figure of a curve with its bounds, None where there is no curve.
-
-    Args:
-        name: The parameter's name.
-        entry: Its part of the summary: `curve` and `bounds`.
-        baseline: The baseline's rate, or None.
-
-    Raises:
-        ValueError: The extra `dashboard` is not installed.
-    """
-    plotly = _need("plotly.graph_objects")
-    curve, bounds = entry["curve"], entry["bounds"]
-    if curve is None:
-        return None
-    every = max(1, math.ceil(len(curve["learning_rates"]) / _MOST_POINTS))
-    rates = curve["learning_rates"][::every]
-    figure = plotly.Figure()
-    if curve.get("band_low"):
-        edge = {"x": rates, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-        figure.add_scatter(y=curve["band_low"][::every], showlegend=False, **edge)
-        figure.add_scatter(
-            y=curve["band_high"][::every],
-            fill="tonexty",
-            fillcolor="rgba(0,114,178,0.2)",
-            name="middle 80 % of the seeds",
-            **edge,
-        )
-    figure.add_scatter(
-        x=rates,
-        y=curve["smoothed"][::every],
-        mode="lines",
-        line={"color": "#0072b2", "width": 3},
-        name="mean over seeds, smoothed",
-    )
-    if bounds:
-        region = {"fillcolor": "#009e73", "opacity": 0.12, "line_width": 0}
-        figure.add_vrect(x0=bounds["low"], x1=bounds["high"], **region)
-        lines = [(bounds["low"], "low", "solid"), (bounds["high"], "high", "solid")]
-        lines.append((bounds["suggestion"], "suggestion", "dash"))
-    else:
-        lines = []
-    if baseline:
-        lines.append((baseline, "baseline", "dot"))
-    for row, (value, words, dash) in enumerate(lines):
-        figure.add_vline(x=value, line={"dash": dash, "color": "#555555", "width": 1.5})
-        figure.add_annotation(
-            x=math.log10(value),  # plotly places notes on a log axis by their exponent
-            y=1.0 - 0.07 * row,
-            yref="paper",
-            text=f"{words} {formatting.rate(value)}",
-            showarrow=False,
-            xanchor="left",
-            bgcolor="rgba(255,255,255,0.7)",
-        )
-    figure.update_layout(
-        title=f"Range test of {formatting.shorten(name, 60)}",
-        xaxis={"type": "log", "title": "learning rate"},
-        yaxis={"title": "loss", "range": _y_range(curve)},
-        legend={"orientation": "h", "y": -0.25},
-    )
-    return figure
 
 
 def open_server(
@@ -179,11 +142,7 @@ def open_server(
         ValueError: The extra `dashboard` is not installed, the port is taken or out of range, or
             the storage cannot be opened.
     """
-    dashboard = _need("optuna_dashboard")
-    from optuna.artifacts import FileSystemArtifactStore
-
-    from tuners.study.storage import open_storage
-
+    dashboard = _library()
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
         raise InputError(f"`port` must be a whole number from 0 to 65535, but got {port!r}.")
     store = None
@@ -220,21 +179,26 @@ class _QuietHandler(WSGIRequestHandler):
         """Say nothing: the terminal shows our lines only."""
 
 
-def _attach(study: optuna.Study, report: Path, folder: Path) -> str:
-    """Keep the page under one id in the artifact folder, and return its address."""
-    from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
+def _attach(
+    study: optuna.Study, key: str, filename: str, content: bytes, mimetype: str, folder: Path
+) -> str:
+    """Keep a file under one id in the artifact folder, and return its address.
 
+    The study's attribute `<key>_artifact` holds the id.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     store = FileSystemArtifactStore(base_path=str(folder))
-    kept = study.user_attrs.get(ARTIFACT)
+    kept = study.user_attrs.get(f"{key}_artifact")
     if kept in {meta.artifact_id for meta in get_all_artifact_meta(study)}:
-        with report.open("rb") as page:
-            store.write(kept, page)  # in the same place, so that the list does not grow
+        store.write(kept, io.BytesIO(content))  # in the same place, so that the list does not grow
     else:
-        kept = upload_artifact(
-            artifact_store=store, file_path=str(report), study_or_trial=study, mimetype="text/html"
-        )
-        study.set_user_attr(ARTIFACT, kept)
+        with tempfile.TemporaryDirectory() as place:
+            file = Path(place) / filename
+            file.write_bytes(content)
+            kept = upload_artifact(
+                artifact_store=store, file_path=str(file), study_or_trial=study, mimetype=mimetype
+            )
+        study.set_user_attr(f"{key}_artifact", kept)
     return f"/artifacts/{study._study_id}/{kept}"
 
 
@@ -251,20 +215,11 @@ def _escape(words: str) -> str:
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|!" else c for c in flat)
 
 
-def _y_range(curve: Mapping[str, Any]) -> list[float] | None:
-    import numpy as np
-
-    from tuners.report.figure_of_curve import loss_range
-
-    finite = np.array([value for value in curve["smoothed"] if value is not None], dtype=float)
-    return list(loss_range(finite)) if finite.size > 1 else None
-
-
-def _need(name: str) -> Any:
+def _library() -> Any:
     try:
-        return importlib.import_module(name)
+        return importlib.import_module("optuna_dashboard")
     except ImportError:
         raise InputError(
-            f"The dashboard needs {name.partition('.')[0]}, which is not installed; "
+            "The dashboard needs optuna_dashboard, which is not installed; "
             "run: pip install 'lr-range-tuner[dashboard]'."
         ) from None

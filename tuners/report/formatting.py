@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tuners.figures.words import rate as rate
+
 _PASSWORD = re.compile(r"(?P<head>[A-Za-z][\w+.-]*://[^\s/:@'\"]*):[^\s'\"/@]*@")
 _ODD_PASSWORD = re.compile(r"(?P<head>[A-Za-z][\w+.-]*://[^\s/:@'\"]*):[^\s'\"]*@(?=[^\s@'\"]+)")
 # a text that is an address as a whole, or an option with one, may hold blanks and quotes
@@ -14,21 +16,8 @@ _WHOLE = re.compile(r"^(?P<head>(?:--[\w-]+=)?[A-Za-z][\w+.-]*://[^/:@]*):.*@", 
 _QUERY = re.compile(
     r"(?P<head>[?&](?:password|passwd|pwd|token|secret|sslpassword)=)[^&\s'\"]*", re.I
 )
-_CLASSES = {
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "adamax": "Adamax",
-    "adadelta": "Adadelta",
-    "adafactor": "Adafactor",
-    "adagrad": "Adagrad",
-    "ftrl": "Ftrl",
-    "lamb": "Lamb",
-    "lion": "Lion",
-    "muon": "Muon",
-    "nadam": "Nadam",
-    "rmsprop": "RMSprop",
-    "sgd": "SGD",
-}
+_OPTIMIZERS = "Adam AdamW Adamax Adadelta Adafactor Adagrad Ftrl Lamb Lion Muon Nadam RMSprop SGD"
+_CLASSES = {name.lower(): name for name in _OPTIMIZERS.split()}
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -54,21 +43,6 @@ def signed(value: float | None, digits: int = 3) -> str:
     if value is None or not math.isfinite(value):
         return "n/a"
     return ("+" if value > 0 else "\u2212" if value < 0 else "") + f"{abs(value):.{digits}g}"
-
-
-def rate(value: float | None) -> str:
-    """Return a learning rate with 3 significant digits, plain from 0.001 on.
-
-    Example:
-        >>> rate(0.001), rate(0.00123456), rate(2.5e-06), rate(0.18)
-        ('0.001', '0.00123', '2.5e-6', '0.18')
-    """
-    if value is None or not math.isfinite(value):
-        return "n/a"
-    if value >= 9.995e-4 or value <= 0:
-        return f"{value:.3g}"
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
 def mean_with_sd(mean: float | None, sd: float | None) -> tuple[str, str]:

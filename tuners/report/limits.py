@@ -36,6 +36,12 @@ def spread_out(items: Sequence[T], most: int) -> list[T]:
     return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
 
 
+def rank(rows: Sequence[Mapping[str, Any]], direction: str) -> list[Mapping[str, Any]]:
+    """Return the finished trials that have a value, the best first."""
+    finished = [row for row in rows if row["state"] == "COMPLETE" and row["value"] is not None]
+    return sorted(finished, key=lambda row: row["value"], reverse=direction == "maximize")
+
+
 def leave_out(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return a summary as `report.json` holds it.
 
@@ -50,29 +56,27 @@ def leave_out(summary: Mapping[str, Any]) -> dict[str, Any]:
     kept["trials"] = _fewer_trials(summary["trials"], summary["direction"])
     kept["trials_left_out"] = len(summary["trials"]) - len(kept["trials"])
     kept["best_so_far"] = _fewer_steps(summary["best_so_far"])
-    longest = max((len(curve) for curve in _all_curves(summary)), default=0)
-    every = max(1, math.ceil(longest / MOST_EPOCHS))
-    kept["epochs_every"] = every
+    comparison = summary["comparison"] or {}
+    arms = {side: comparison.get(side) or {} for side in ("chosen", "baseline")}
+    arms = {side: arm for side, arm in arms.items() if arm.get("curves")}
+    with_curves = [*summary["learning_curves"], *arms.values()]
+    longest = max((len(c) for each in with_curves for c in each["curves"].values()), default=0)
+    every = kept["epochs_every"] = max(1, math.ceil(longest / MOST_EPOCHS))
     if every > 1:
-        kept["learning_curves"] = [
-            {**shown, "curves": _every(shown["curves"], every)}
-            for shown in summary["learning_curves"]
+        thinned = [
+            {**each, "curves": {name: curve[::every] for name, curve in each["curves"].items()}}
+            for each in with_curves
         ]
-        if summary["comparison"]:
-            kept["comparison"] = dict(summary["comparison"])
-            for side in ("chosen", "baseline"):
-                arm = summary["comparison"][side]
-                if arm and arm.get("curves"):
-                    kept["comparison"][side] = {**arm, "curves": _every(arm["curves"], every)}
+        kept["learning_curves"] = thinned[: len(summary["learning_curves"])]
+        fewer = dict(zip(arms, thinned[len(kept["learning_curves"]) :], strict=True))
+        kept["comparison"] = {**comparison, **fewer} or None
     return kept
 
 
 def _fewer_trials(rows: Sequence[Mapping[str, Any]], direction: str) -> list[Mapping[str, Any]]:
     if len(rows) <= MOST_TRIALS:
         return list(rows)
-    sign = 1 if direction == "minimize" else -1
-    finished = [row for row in rows if row["state"] == "COMPLETE" and row["value"] is not None]
-    best = sorted(finished, key=lambda row: sign * row["value"])[: MOST_TRIALS // 2]
+    best = rank(rows, direction)[: MOST_TRIALS // 2]
     known = {row["number"] for row in best}
     others = [row for row in rows if row["number"] not in known]
     return sorted(best + spread_out(others, MOST_TRIALS - len(best)), key=lambda row: row["number"])
@@ -83,18 +87,5 @@ def _fewer_steps(steps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         return list(steps)
     before = [None, *(step["best"] for step in steps)]
     better = [step for step, best in zip(steps, before, strict=False) if step["best"] != best]
-    kept = {step["number"]: step for step in spread_out(steps, MOST_TRIALS // 2)}
-    kept |= {step["number"]: step for step in spread_out(better, MOST_TRIALS // 2)}
-    return [kept[number] for number in sorted(kept)]
-
-
-def _all_curves(summary: Mapping[str, Any]) -> list[Sequence[Any]]:
-    found = [curve for shown in summary["learning_curves"] for curve in shown["curves"].values()]
-    comparison = summary["comparison"] or {}
-    for side in ("chosen", "baseline"):
-        found += list(((comparison.get(side) or {}).get("curves") or {}).values())
-    return found
-
-
-def _every(curves: Mapping[str, Sequence[Any]], every: int) -> dict[str, list[Any]]:
-    return {name: list(curve[::every]) for name, curve in curves.items()}
+    kept = [*spread_out(steps, MOST_TRIALS // 2), *spread_out(better, MOST_TRIALS // 2)]
+    return [step for _, step in sorted({step["number"]: step for step in kept}.items())]

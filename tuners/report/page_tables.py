@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
+from search_spaces._input import is_number
 from tuners.report import formatting
-from tuners.report.limits import spread_out
+from tuners.report.limits import rank, spread_out
 
 MOST_ROWS = 500
 BEST_ROWS = 200
@@ -47,9 +48,7 @@ def choose_rows(summary: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], st
     trials = summary["trials"]
     if len(trials) <= MOST_ROWS:
         return list(trials), ""
-    sign = 1 if summary["direction"] == "minimize" else -1
-    finished = [row for row in trials if row["state"] == "COMPLETE" and row["value"] is not None]
-    best = sorted(finished, key=lambda row: sign * row["value"])[:BEST_ROWS]
+    best = rank(trials, summary["direction"])[:BEST_ROWS]
     failed = [row for row in trials if row["state"] == "FAIL"]
     listed = f"all {len(failed)}" if len(failed) <= MOST_FAILED_ROWS else f"{MOST_FAILED_ROWS:,}"
     rows = sorted(best + spread_out(failed, MOST_FAILED_ROWS), key=lambda row: row["number"])
@@ -58,16 +57,12 @@ def choose_rows(summary: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], st
 
 def trials_csv(summary: Mapping[str, Any]) -> str:
     """Return all trials as CSV; a text that a spreadsheet would run as a formula is quoted."""
-    names = list(dict.fromkeys(name for row in summary["trials"] for name in row["params"]))
     columns = ["number", "state", "value", "role", "seed", "learning_rate", "diverged", "epochs"]
     columns += ["best_epoch", "seconds"]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*columns, *(_harmless(f"params.{name}") for name in names)])
-    for row in summary["trials"]:
-        cells = [row[column] for column in columns] + [row["params"].get(name) for name in names]
-        writer.writerow([_harmless(cell) for cell in cells])
-    return out.getvalue()
+    table = pd.DataFrame(summary["trials"], columns=columns, dtype=object)
+    params = pd.DataFrame([row["params"] for row in summary["trials"]], dtype=object)
+    table = table.join(params.add_prefix("params."))
+    return table.map(_harmless).rename(columns=_harmless).to_csv(index=False, lineterminator="\n")
 
 
 def list_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -77,12 +72,8 @@ def list_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, title in _FACTS.items():
         if name in facts:
             value = facts.pop(name)
-            text = (
-                formatting.rate(value)
-                if "learning_rate" in name and _real(value)
-                else _words(value)
-            )
-            rows.append((title, text))
+            as_rate = "learning_rate" in name and is_number(value)
+            rows.append((title, formatting.rate(value) if as_rate else _words(value)))
     for name in list(facts):
         if name.startswith(("seconds_", "epochs_", "steps_")) or name == "command":
             facts.pop(name)  # they stand under cost and under repeat
@@ -94,42 +85,38 @@ def trial_table(
     summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """Return column heads, and for each trial its cells as text with a key to sort by."""
-    names = [
-        name
-        for name in dict.fromkeys(name for row in rows for name in row["params"])
-        if name != summary["parameter"]
-    ]
+    names = dict.fromkeys(name for row in rows for name in row["params"])
+    names.pop(summary["parameter"], None)
     heads = ["trial", "state", "role", "lr", formatting.shorten(summary["objective"], 30)]
     heads += [formatting.shorten(name, 30) for name in names]
     heads += ["best epoch", "epochs", "seed", "seconds"]
-    best = summary["best_trial"]
+    best = (summary["best_trial"] or {}).get("number")
     cells = []
     for row in rows:
         state = "diverged" if row["diverged"] and row["state"] == "FAIL" else row["state"].lower()
+        epoch = row["best_epoch"]
         line = [
             _cell(row["number"]),
             _cell(state),
             _cell(formatting.shorten(row["role"], 30)),
             _cell(row["learning_rate"], formatting.rate),
             _cell(row["value"], lambda value: formatting.number(value, 5)),
+            *(_cell(row["params"].get(name)) for name in names),
+            _cell(None if epoch is None or epoch < 0 else epoch + 1),
+            _cell(row["epochs"]),
+            _cell(row["seed"], str),
+            _cell(row["seconds"], lambda value: f"{value:.2f}"),
         ]
-        line += [
-            _cell(value, lambda v: formatting.number(v) if _real(v) else formatting.shorten(v, 40))
-            for value in (row["params"].get(name) for name in names)
-        ]
-        epoch = (
-            None if row["best_epoch"] is None or row["best_epoch"] < 0 else row["best_epoch"] + 1
-        )
-        line += [_cell(epoch), _cell(row["epochs"]), _cell(row["seed"], str)]
-        line += [_cell(row["seconds"], lambda value: f"{value:.2f}")]
-        cells.append({"best": best is not None and row["number"] == best["number"], "cells": line})
+        cells.append({"best": row["number"] == best, "cells": line})
     return heads, cells
 
 
 def _cell(value: Any, style: Callable[[Any], str] = formatting.number) -> dict[str, Any]:
     if value is None:
         return {"text": "\u2013", "key": None}
-    return {"text": style(value), "key": value if _real(value) else None}
+    if not is_number(value):
+        return {"text": formatting.shorten(value, 40), "key": None}
+    return {"text": style(value), "key": value}
 
 
 def _words(value: Any) -> str:
@@ -137,14 +124,8 @@ def _words(value: Any) -> str:
         return ", ".join(f"{name} {item}" for name, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(_words(item) for item in value)
-    return formatting.number(value, 6) if _real(value) else str(value)
-
-
-def _real(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return formatting.number(value, 6) if is_number(value) else str(value)
 
 
 def _harmless(cell: Any) -> Any:
-    if cell is None:
-        return ""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in tuple("=+-@\t\r") else cell

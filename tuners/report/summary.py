@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from search_spaces._input import InputError
+from search_spaces._input import InputError, is_number
 from search_spaces.learning_rate import LearningRateBounds
 from tuners.comparison.result import Comparison, mean_and_sd
+from tuners.curves.loss_curve import LossCurve
 from tuners.report import verdicts
 from tuners.report.checks import run_checks
 from tuners.report.formatting import hide_passwords
@@ -23,16 +22,14 @@ from tuners.report.trial_rows import (
     ENDED,
     best_row,
     best_so_far,
+    sanitize,
     shown_curves,
-    tame,
     trial_rows,
 )
 from tuners.study.schema import gather_facts, plain
 
 if TYPE_CHECKING:
     import optuna
-
-    from tuners.curves.loss_curve import LossCurve
 
 T = TypeVar("T")
 
@@ -55,26 +52,26 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
     attributes = hide_passwords(study.user_attrs)
     stored = study.get_trials(deepcopy=False)
     notes: list[str] = []
-    facts = tame(gather_facts(attributes))
+    facts = sanitize(gather_facts(attributes))
     bounds = _read_all(attributes.get("bounds"), LearningRateBounds.from_dict, "bounds", notes)
-    curves = _read_all(attributes.get("curve"), _read_curve, "curve", notes)
+    curves = _read_all(attributes.get("curve"), LossCurve.from_dict, "curve", notes)
     comparison = _read_comparison(attributes.get("comparison"), notes)
     directions = [direction.name.lower() for direction in study.directions]
     direction = "maximize" if directions[0] == "maximize" else "minimize"
     if len(directions) > 1:
         notes.append(f"The study has {len(directions)} objectives; this page reads the first.")
     distributions = _distributions(stored)
-    best_params = _best_params(stored, direction)
-    parameter = _pick_parameter([*bounds, *curves], distributions, best_params)
+    best = best_row(trial_rows(stored, None), direction)
+    parameter = _pick_parameter([*bounds, *curves], distributions, best["params"] if best else {})
     rows = hide_passwords(trial_rows(stored, parameter))
     waiting = sum(trial.state.name == "WAITING" for trial in stored)
     running = sum(row["state"] == "RUNNING" for row in rows)
-    ended = sum(row["state"] in ENDED for row in rows)
-    counted = sum(row["state"] in ENDED and row["role"] != "baseline" for row in rows)
+    ended = [row for row in rows if row["state"] in ENDED]
+    counted = sum(row["role"] != "baseline" for row in ended)
     planned = facts.get("trials")
     if running or waiting:
         notes.append(
-            f"The study is not finished: {ended} trials have ended, {running} are running, "
+            f"The study is not finished: {len(ended)} trials have ended, {running} are running, "
             f"{waiting} are waiting. Write the report again for a later state."
         )
     elif isinstance(planned, int) and counted < planned:
@@ -86,12 +83,12 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
     parameters = {
         name: {
             "bounds": bounds[name].to_dict() if name in bounds else None,
-            "curve": _draw_curve(curves[name]) if name in curves else None,
+            "curve": curves[name].drawn() if name in curves else None,
             "distribution": distributions.get(name),
         }
         for name in names
     }
-    main = parameters.get(parameter or "", {"bounds": None, "curve": None, "distribution": None})
+    main = parameters.get(parameter or "", dict.fromkeys(("bounds", "curve", "distribution")))
     summary: dict[str, Any] = {
         "schema": 1,
         "title": str(facts.get("task") or study.study_name),
@@ -100,9 +97,7 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
         "objective": str(facts.get("objective") or "objective value"),
         "direction": direction,
         "parameter": parameter,
-        "bounds": main["bounds"],
-        "curve": main["curve"],
-        "distribution": main["distribution"],
+        **main,
         "parameters": parameters,
         "baseline_learning_rate": _baseline(facts, comparison, rows),
         "trials": rows,
@@ -140,12 +135,6 @@ def _read_all(
     return found
 
 
-def _read_curve(entry: Mapping[str, Any]) -> LossCurve:
-    from tuners.curves.loss_curve import LossCurve
-
-    return LossCurve.from_dict(entry)
-
-
 def _read_comparison(stored: Any, notes: list[str]) -> dict[str, Any] | None:
     if stored is None:
         return None
@@ -160,11 +149,10 @@ def _read_comparison(stored: Any, notes: list[str]) -> dict[str, Any] | None:
         if comparison.chosen and comparison.baseline:
             sides = {"chosen": comparison.chosen, "baseline": comparison.baseline}
             found["scores"] = {
-                "value": {side: mean_and_sd(arm.values) for side, arm in sides.items()},
-                "accuracy": {side: mean_and_sd(arm.accuracy) for side, arm in sides.items()},
-                "validation": {side: mean_and_sd(arm.validation) for side, arm in sides.items()},
-                "diverged": {side: sum(arm.diverged) for side, arm in sides.items()},
+                field.removesuffix("s"): {s: mean_and_sd(getattr(sides[s], field)) for s in sides}
+                for field in ("values", "accuracy", "validation")
             }
+            found["scores"]["diverged"] = {side: sum(arm.diverged) for side, arm in sides.items()}
             means = [found["scores"]["accuracy"][side][0] for side in sides]
             if None not in means:
                 found["accuracy_gain"] = means[0] - means[1]
@@ -174,23 +162,6 @@ def _read_comparison(stored: Any, notes: list[str]) -> dict[str, Any] | None:
         notes.append("The study's `comparison` cannot be read and is left out.")
         return None
     return found
-
-
-def _draw_curve(curve: LossCurve) -> dict[str, Any]:
-    """Return the stored curve with its smoothed mean and the band of its smoothed seeds."""
-    from tuners.curves.smoothing import smooth_curve
-
-    table = np.asarray(curve.losses, float).reshape(len(curve.learning_rates), -1)
-    rates = np.asarray(curve.learning_rates, float)
-    drawn = curve.to_dict() | {"seeds": table.shape[1], "smoothed": plain(curve.smoothed())}
-    drawn["coarse"] = None if curve.coarse is None else _draw_curve(curve.coarse)
-    if table.shape[1] > 1:
-        single = np.column_stack([smooth_curve(rates, seed[:, None]) for seed in table.T])
-        kept = np.isfinite(single).any(axis=1)
-        band = np.full((2, len(rates)), np.nan)
-        band[:, kept] = np.nanquantile(single[kept], [0.1, 0.9], axis=1)
-        drawn["band_low"], drawn["band_high"] = plain(band)
-    return drawn
 
 
 def _distributions(trials: list[optuna.trial.FrozenTrial]) -> dict[str, dict[str, Any]]:
@@ -203,16 +174,6 @@ def _distributions(trials: list[optuna.trial.FrozenTrial]) -> dict[str, dict[str
                 log = bool(getattr(distribution, "log", False))
                 found[str(name)] = {"low": low, "high": high, "log": log}
     return found
-
-
-def _best_params(trials: list[optuna.trial.FrozenTrial], direction: str) -> dict[str, Any]:
-    sign = 1 if direction == "minimize" else -1
-    finished = [
-        trial
-        for trial in trials
-        if trial.state.name == "COMPLETE" and trial.values and math.isfinite(trial.values[0])
-    ]
-    return min(finished, key=lambda t: sign * t.values[0]).params if finished else {}
 
 
 def _pick_parameter(
@@ -237,8 +198,8 @@ def _baseline(
 ) -> float | None:
     if comparison:
         return comparison["baseline_learning_rate"]
-    stored = facts.get("baseline_learning_rate")
-    if isinstance(stored, (int, float)) and 0 < stored < math.inf:
+    stored: Any = facts.get("baseline_learning_rate")
+    if is_number(stored) and 0 < stored < math.inf:
         return float(stored)
     return next((r["learning_rate"] for r in rows if r["role"] == "baseline"), None)
 
@@ -250,35 +211,25 @@ def _last_moment(trials: list[optuna.trial.FrozenTrial]) -> str | None:
 
 
 def _cost(summary: Mapping[str, Any]) -> dict[str, Any]:
-    facts, rows, comparison = summary["facts"], summary["trials"], summary["comparison"]
-
-    def fact(name: str, otherwise: float | None) -> float | None:
-        value = facts.get(name)
-        known = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return value if known else otherwise
-
+    facts, rows, comparison = summary["facts"], summary["trials"], summary["comparison"] or {}
     seconds = [row["seconds"] for row in rows if row["seconds"] is not None]
     epochs = [row["epochs"] * len(row["scores"] or [0]) for row in rows if row["epochs"]]
-    cost: dict[str, Any] = {
-        "trials": dict.fromkeys(("complete", "pruned", "failed", "running"), 0),
-        "seconds_range_test": fact("seconds_range_test", None),
-        "seconds_search": fact("seconds_search", sum(seconds) if seconds else None),
-        "seconds_comparison": fact(
-            "seconds_comparison", comparison["seconds"] if comparison else None
-        ),
-        "steps_range_test": fact("steps_range_test", None),
-        "epochs_search": fact("epochs_search", sum(epochs) if epochs else None),
-        "epochs_comparison": fact(
-            "epochs_comparison",
-            2 * comparison["pairs"] * comparison["epochs"] if comparison else None,
-        ),
-    }
     words = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
-    for row in rows:
-        if row["state"] in words:
-            cost["trials"][words[row["state"]]] += 1
-    parts = [cost[f"seconds_{part}"] for part in ("range_test", "search", "comparison")]
-    known = [part for part in parts if part is not None]
-    cost["seconds_total"] = sum(known) if known else None
-    cost["gain"] = comparison["mean_difference"] if comparison else None
-    return cost
+    states = [row["state"] for row in rows]
+    known: dict[str, float | None] = {  # where the facts do not say it
+        "seconds_range_test": None,
+        "seconds_search": sum(seconds) if seconds else None,
+        "seconds_comparison": comparison.get("seconds"),
+        "steps_range_test": None,
+        "epochs_search": sum(epochs) if epochs else None,
+        "epochs_comparison": 2 * comparison["pairs"] * comparison["epochs"] if comparison else None,
+    }
+    known |= {name: facts[name] for name in known if is_number(facts.get(name))}
+    parts = [known[f"seconds_{part}"] for part in ("range_test", "search", "comparison")]
+    spent = [part for part in parts if part is not None]
+    return {
+        "trials": {word: states.count(state) for state, word in words.items()},
+        **known,
+        "seconds_total": sum(spent) if spent else None,
+        "gain": comparison.get("mean_difference"),
+    }

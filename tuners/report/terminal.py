@@ -50,22 +50,20 @@ def start_block(facts: Mapping[str, Any], *, out: str | None = None) -> Renderab
         get("trials") is not None and f"{get('trials')} trials",
         get("objective"),
     )
-    pairs = get("pairs")
     baseline = get("baseline_learning_rate")
     compared = _join(
-        pairs is not None and f"{pairs} pairs",
+        get("pairs") is not None and f"{get('pairs')} pairs",
         baseline is not None and f"baseline {formatting.rate(baseline)}",
     )
-    seed = _join(get("seed") is not None and f"{get('seed')}", get("machine"))
-    lines = [
-        ("data", data),
-        ("model", model),
-        ("search", search),
-        ("compare", compared),
-        ("seed", seed),
-        ("files", out and formatting.hide_passwords(out)),
-    ]
-    return _pairs([(name, words) for name, words in lines if words])
+    lines = {
+        "data": data,
+        "model": model,
+        "search": search,
+        "compare": compared,
+        "seed": _join(get("seed") is not None and f"{get('seed')}", get("machine")),
+        "files": formatting.hide_passwords(out),
+    }
+    return _pairs([(name, words) for name, words in lines.items() if words])
 
 
 def trial_line(
@@ -91,13 +89,13 @@ def trial_line(
         >>> trial_line(row, total=24, best=0.4127, best_number=6, seconds_left=125)
         ' 12/24  ok        lr 0.0021   0.4312   best 0.4127 (#6)   8.4 s  left 2 min 05 s'
     """
-    width = len(str(total))
+    width, rate = len(str(total)), formatting.rate(row["learning_rate"] or None)
     states = {"COMPLETE": "ok", "PRUNED": "pruned", "FAIL": "failed"}
     state = "diverged" if row["diverged"] else states.get(row["state"], row["state"].lower())
     value = "-" if row["value"] is None else f"{row['value']:.4g}"
     star = "*" if best_number == row["number"] else " "
     words = (
-        f" {row['number'] + 1:>{width}}/{total}  {state:<8}  lr {_short_rate(row):<7}  "
+        f" {row['number'] + 1:>{width}}/{total}  {state:<8}  lr {rate:<7}  "
         f"{value:<8} {'' if best is None else f'best {best:.4g} (#{best_number}){star}'}"
     )
     if row["seconds"] is not None:
@@ -119,50 +117,35 @@ def end_block(
         report: Path of the page, printed last.
         width: Columns of the terminal; long reasons are cut to three lines of them.
     """
-    tone = _TONES.get(summary["verdict"], "bold")
-    parts: list[RenderableType] = [
-        Text(
-            _plain(summary["headline"], 3 * width),
-            style=f"bold {tone}".replace("bold bold", "bold"),
-        ),
-        Text(_plain(summary["sentence"], 4 * width)),
-        Text(""),
-    ]
-    bounds, best = summary["bounds"], summary["best_trial"]
-    lines: list[tuple[str, str]] = []
+    tone = _TONES.get(summary["verdict"], "")
+    bounds, best, command = summary["bounds"], summary["best_trial"], summary["command"]
+    rested = []
     if bounds:
-        lines.append(
-            (
-                "bounds",
-                f"{formatting.rate(bounds['low'])} to {formatting.rate(bounds['high'])} "
-                f"({bounds['status']}): {_plain(bounds['reason'], 2 * width)}",
-            )
-        )
+        ends = f"{formatting.rate(bounds['low'])} to {formatting.rate(bounds['high'])}"
+        reason = f"({bounds['status']}): {_plain(bounds['reason'], 2 * width)}"
+        rested.append(("bounds", f"{ends} {reason}"))
     if best:
         score = f"{formatting.shorten(summary['objective'], 40)} {formatting.number(best['value'])}"
         where = f"trial {best['number']} of {len(summary['trials'])}; a selection score"
-        lines.append(("best trial", f"{formatting.rate(best['learning_rate'])}, {score} ({where})"))
-    if lines:
-        parts.append(_pairs(lines))
-    table = _table(summary["comparison"])
-    if table is not None:
-        parts += [Text(""), table]
-    lines = [(code, words) for code, words in _failed(summary["checks"], width)]
-    if lines:
-        parts += [Text(""), _pairs(lines)]
-    parts.append(Text(""))
-    lines = []
+        rested.append(
+            ("best trial", f"{formatting.rate(best['learning_rate'])}, {score} ({where})")
+        )
+    last: list[tuple[str, str | None]] = []
     if summary["recommended_learning_rate"] is not None:
-        advice = summary["recommendation"] or ""
-        lines.append(("recommended", _plain(advice, 2 * width)))
-        if summary["paste"]:
-            lines.append(("paste", summary["paste"]))
-    lines.append(("cost", _cost(summary["cost"])))
-    if summary["command"]:
-        lines.append(("repeat", _plain(summary["command"], 3 * width)))
-    if report:
-        lines.append(("report", report))
-    parts.append(_pairs(lines))
+        last.append(("recommended", _plain(summary["recommendation"] or "", 2 * width)))
+        last.append(("paste", summary["paste"]))
+    last.append(("cost", _cost(summary["cost"])))
+    last += [("repeat", _plain(command or "", 3 * width)), ("report", report)]
+    parts: list[RenderableType] = [
+        Text(_plain(summary["headline"], 3 * width), style=f"bold {tone}".strip()),
+        Text(_plain(summary["sentence"], 4 * width)),
+        Text(""),
+        _pairs(rested),
+    ]
+    for block in (_table(summary["comparison"]), _pairs(_failed(summary["checks"], width))):
+        if block is not None and block.row_count:
+            parts += [Text(""), block]
+    parts += [Text(""), _pairs([(name, words) for name, words in last if words])]
     parts += [Text(_plain(note, 2 * width), style="yellow") for note in summary["notes"][:2]]
     return Group(*parts)
 
@@ -183,12 +166,12 @@ def _table(comparison: Mapping[str, Any] | None) -> Table | None:
         head = f"{side} {formatting.rate(comparison[f'{side}_learning_rate'])}"
         table.add_column(head, justify="right")
     table.add_column("gain", justify="right")
-    scores = comparison["scores"]
-    gain = formatting.signed(comparison["mean_difference"]).translate(_PLAIN)
-    table.add_row(measure(comparison), *_spreads(scores["value"]), gain)
-    if comparison["accuracy_gain"] is not None:
-        gain = formatting.signed(comparison["accuracy_gain"]).translate(_PLAIN)
-        table.add_row("test accuracy", *_spreads(scores["accuracy"]), gain)
+    scores = {measure(comparison): ("value", "mean_difference")}
+    scores["test accuracy"] = ("accuracy", "accuracy_gain")
+    for name, (score, difference) in scores.items():
+        if comparison[difference] is not None:
+            gain = formatting.signed(comparison[difference]).translate(_PLAIN)
+            table.add_row(name, *_spreads(comparison["scores"][score]), gain)
     if comparison["test_noise"] is not None:
         table.add_row("noise of the test set", "", "", f"+-{comparison['test_noise']:.2g}")
     lost = comparison["pairs"] - comparison["wins"]
@@ -204,11 +187,7 @@ def _table(comparison: Mapping[str, Any] | None) -> Table | None:
 
 
 def _spreads(sides: Mapping[str, Sequence[float | None]]) -> list[str]:
-    found = []
-    for side in ("chosen", "baseline"):
-        mean, sd = formatting.mean_with_sd(*sides[side])
-        found.append(f"{mean} +- {sd}")
-    return found
+    return [" +- ".join(formatting.mean_with_sd(*sides[side])) for side in ("chosen", "baseline")]
 
 
 def _failed(checks: Sequence[Mapping[str, Any]], width: int) -> list[tuple[str, str]]:
@@ -248,7 +227,3 @@ def _plain(words: str, length: int) -> str:
     # control characters of a stranger's name must not reach a terminal
     clean = "".join(c if c.isprintable() else " " for c in words.translate(_PLAIN))
     return formatting.shorten(clean, max(40, length)).translate(_PLAIN)
-
-
-def _short_rate(row: Mapping[str, Any]) -> str:
-    return "-" if row["learning_rate"] is None else formatting.rate(row["learning_rate"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from search_spaces._input import is_number
+from tuners.report.limits import rank
 from tuners.study.schema import STALE
 
 if TYPE_CHECKING:
@@ -23,39 +25,36 @@ def trial_rows(trials: Sequence[optuna.trial.FrozenTrial], parameter: str | None
 
     Returns:
         Dicts of number, state ("STALE" where another trial replaced it), value (of the first
-        objective), role, seed, learning_rate, params,
-        diverged, epochs, best_epoch, seconds, scores, how. What is missing or of another kind
-        than the record writes is None.
+        objective), role, seed, learning_rate, params, diverged, epochs, best_epoch, seconds,
+        scores, how. What is missing or of another kind than the record writes is None.
     """
-    rows = []
-    for trial in sorted(trials, key=lambda item: item.number):
-        if trial.state.name == "WAITING":
-            continue
-        attributes = trial.user_attrs
-        values = trial.values or []
-        seconds = _number(attributes.get("seconds"))
-        if seconds is None and trial.datetime_start and trial.datetime_complete:
-            seconds = (trial.datetime_complete - trial.datetime_start).total_seconds()
-        learning_rate = _number(_rate_of(trial.params, parameter))
-        scores = attributes.get("scores")
-        rows.append(
-            {
-                "number": trial.number,
-                "state": "STALE" if attributes.get("role") == STALE else trial.state.name,
-                "value": _number(values[0]) if values else None,
-                "role": _text(attributes.get("role")) or "search",
-                "seed": _whole(attributes.get("seed")),
-                "learning_rate": learning_rate if learning_rate and learning_rate > 0 else None,
-                "params": {str(name): _plain(value) for name, value in trial.params.items()},
-                "diverged": bool(attributes.get("diverged", False)),
-                "epochs": _whole(attributes.get("epochs")),
-                "best_epoch": _whole(attributes.get("best_epoch")),
-                "seconds": seconds,
-                "scores": _numbers(scores),
-                "how": _text(attributes.get("how")),
-            }
-        )
-    return rows
+    started = [trial for trial in trials if trial.state.name != "WAITING"]
+    return [_row(trial, parameter) for trial in sorted(started, key=lambda trial: trial.number)]
+
+
+def _row(trial: optuna.trial.FrozenTrial, parameter: str | None) -> dict:
+    stored, params = trial.user_attrs, trial.params
+    seconds = _number(stored.get("seconds"))
+    if seconds is None and trial.datetime_start and trial.datetime_complete:
+        seconds = (trial.datetime_complete - trial.datetime_start).total_seconds()
+    learning_rate, scores = _number(_rate_of(params, parameter)), stored.get("scores")
+    whole = {name: _whole(stored.get(name)) for name in ("seed", "epochs", "best_epoch")}
+    role, how = (v if isinstance(v := stored.get(name), str) else None for name in ("role", "how"))
+    return {
+        "number": trial.number,
+        "state": "STALE" if role == STALE else trial.state.name,
+        "value": _number(trial.values[0]) if trial.values else None,
+        "role": role or "search",
+        "seed": whole["seed"],
+        "learning_rate": learning_rate if learning_rate and learning_rate > 0 else None,
+        "params": sanitize(params),
+        "diverged": bool(stored.get("diverged", False)),
+        "epochs": whole["epochs"],
+        "best_epoch": whole["best_epoch"],
+        "seconds": seconds,
+        "scores": _numbers(scores) if isinstance(scores, (list, tuple)) else None,
+        "how": how,
+    }
 
 
 def _rate_of(params: Mapping[str, Any], parameter: str | None) -> Any:
@@ -69,11 +68,7 @@ def _rate_of(params: Mapping[str, Any], parameter: str | None) -> Any:
 
 def best_row(rows: Sequence[Mapping[str, Any]], direction: str) -> dict | None:
     """Return the finished trial with the best value, None where none has finished."""
-    finished = [row for row in rows if row["state"] == "COMPLETE" and row["value"] is not None]
-    if not finished:
-        return None
-    sign = 1 if direction == "minimize" else -1
-    return dict(min(finished, key=lambda row: sign * row["value"]))
+    return next((dict(row) for row in rank(rows, direction)), None)
 
 
 def best_so_far(rows: Sequence[Mapping[str, Any]], direction: str) -> list[dict]:
@@ -104,42 +99,27 @@ def shown_curves(
     comparison: Mapping[str, Any] | None,
 ) -> list[dict]:
     """Return the learning curves of the best, median and worst finished trial and the baseline."""
-    curves = {trial.number: read_curves(trial.user_attrs.get("curves")) for trial in trials}
-    sign = 1 if direction == "minimize" else -1
-    ranked = sorted(
-        (row for row in rows if row["state"] == "COMPLETE" and row["value"] is not None),
-        key=lambda row: sign * row["value"],
-    )
-    ranked = [row for row in ranked if curves[row["number"]]]
-    picked = []
+    stored = {trial.number: read_curves(trial.user_attrs.get("curves")) for trial in trials}
+    ranked = [row for row in rank(rows, direction) if stored[row["number"]]]
+    picked: list[tuple[str, Mapping[str, Any]]] = []
     if ranked:
-        places = {"best": 0, "median": (len(ranked) - 1) // 2, "worst": len(ranked) - 1}
-        picked = [(label, ranked[place]) for label, place in places.items()]
+        middle, last = (len(ranked) - 1) // 2, len(ranked) - 1
+        picked = [("best", ranked[0]), ("median", ranked[middle]), ("worst", ranked[last])]
     picked += [("baseline", row) for row in ranked if row["role"] == "baseline"][:1]
     shown = [
         {
             "label": label,
             "trial": row["number"],
-            "learning_rate": row["learning_rate"],
-            "value": row["value"],
-            "best_epoch": row["best_epoch"],
-            "curves": curves[row["number"]],
+            **{name: row[name] for name in ("learning_rate", "value", "best_epoch")},
+            "curves": stored[row["number"]],
         }
         for label, row in picked
     ]
-    if comparison and comparison["pairs"] and not any(s["label"] == "baseline" for s in shown):
+    if comparison and comparison["pairs"] and "baseline" not in dict(picked):
         mean = read_curves(comparison["baseline"].get("curves"))
-        if mean:
-            shown.append(
-                {
-                    "label": "baseline",
-                    "trial": None,
-                    "learning_rate": comparison["baseline_learning_rate"],
-                    "value": None,
-                    "best_epoch": None,
-                    "curves": mean,
-                }
-            )
+        rate = comparison["baseline_learning_rate"]
+        entry = {"label": "baseline", "trial": None, "learning_rate": rate, "value": None}
+        shown += [{**entry, "best_epoch": None, "curves": mean}] if mean else []
     return shown
 
 
@@ -147,49 +127,36 @@ def read_curves(stored: Any) -> dict[str, list[float | None]]:
     """Return name -> values by epoch of what is stored, {} for anything else."""
     if not isinstance(stored, Mapping):
         return {}
-    found = {}
-    for name, values in stored.items():
-        if isinstance(values, (list, tuple)) and values:
-            numbers = [_number(value) for value in values]
-            if any(value is not None for value in numbers):
-                found[str(name)] = numbers
-    return found
+    lists = {str(k): _numbers(v) for k, v in stored.items() if isinstance(v, (list, tuple))}
+    return {name: values for name, values in lists.items() if set(values) - {None}}
 
 
-def tame(value: Any) -> Any:
-    """Return a nest of what a stranger stored without the numbers that no float holds.
+def sanitize(value: Any) -> Any:
+    """Return a nest of what a stranger stored as JSON can hold it: no number beyond all floats.
 
     Example:
-        >>> tame({"rows": 10**400, "seeds": [1, 2]})
+        >>> sanitize({"rows": 10**400, "seeds": [1, 2]})
         {'rows': None, 'seeds': [1, 2]}
     """
     if isinstance(value, Mapping):
-        return {str(key): tame(item) for key, item in value.items()}
+        return {str(key): sanitize(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [tame(item) for item in value]
-    return None if isinstance(value, (int, float)) and not abs(value) < HUGE else value
+        return [sanitize(item) for item in value]
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (int, float)):
+        return value if abs(value) < HUGE else None
+    return str(value)
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if abs(value) < HUGE else None
+    return float(value) if is_number(value) and abs(value) < HUGE else None
 
 
 def _whole(value: Any) -> int | None:
     found = _number(value)
-    return int(found) if found is not None and found == int(found) else None
+    return int(found) if found is not None and found.is_integer() else None
 
 
-def _numbers(values: Any) -> list[float | None] | None:
-    return [_number(value) for value in values] if isinstance(values, (list, tuple)) else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, int) and abs(value) >= HUGE:
-        return None
-    return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)
+def _numbers(values: Sequence[Any]) -> list[float | None]:
+    return [_number(value) for value in values]

@@ -20,52 +20,44 @@ def decide(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 def _compared(comparison: Mapping[str, Any]) -> dict[str, Any]:
     verdict, pairs = comparison["verdict"], comparison["pairs"]
-    chosen, baseline = (
-        comparison["chosen_learning_rate"],
-        comparison["baseline_learning_rate"],
-    )
-    sides = _sides(comparison)
-    headline = {
-        "better": f"{sides[0]} beats {sides[1]}",
-        "worse": f"{sides[0]} is worse than {sides[1]}",
-        "no_difference_shown": f"No difference shown between {sides[0]} and {sides[1]}",
-        "too_few_pairs": f"Too few pairs to judge {sides[0]} against {sides[1]}",
+    chosen, baseline = comparison["chosen_learning_rate"], comparison["baseline_learning_rate"]
+    one, other = _sides(comparison)
+    headline, why = {
+        "better": (f"{one} beats {other}", "It holds up in fresh pairs."),
+        "worse": (f"{one} is worse than {other}", "The chosen rate did worse in fresh pairs."),
+        "no_difference_shown": (
+            f"No difference shown between {one} and {other}",
+            "Nothing shows that another rate would do better.",
+        ),
+        "too_few_pairs": (
+            f"Too few pairs to judge {one} against {other}",
+            "A change should be shown first; run more pairs.",
+        ),
     }[verdict]
-    headline = headline[0].upper() + headline[1:]
-    if not pairs:
-        headline = f"No difference shown: the search chose the baseline, {rate(baseline)}"
-        sentence = comparison["reason"]
-    else:
-        low_high = comparison["interval"]
-        interval = (
-            f" (95\u00a0% interval {signed(low_high[0])} to {signed(low_high[1])})"
-            if low_high
-            else ""
-        )
+    if pairs:
+        ends = [signed(end) for end in comparison["interval"] or ()]
+        interval = f" (95\u00a0% interval {ends[0]} to {ends[1]})" if ends else ""
         sentence = (
             f"Over {pairs} fresh {'pair' if pairs == 1 else 'pairs'} the mean gain in "
             f"{measure(comparison)} is {signed(comparison['mean_difference'])}{interval}, with "
             f"{comparison['wins']:g} of {pairs} won; a positive gain favours {rate(chosen)}."
         )
-    if comparison["optimistic"] and pairs:
-        sentence += (
-            " There is no test data: it is measured on the validation rows that picked the epoch, "
-            "which is optimistic."
-        )
+        if comparison["optimistic"]:
+            sentence += (
+                " There is no test data: it is measured on the validation rows that picked the "
+                "epoch, which is optimistic."
+            )
+    else:
+        headline = f"No difference shown: the search chose the baseline, {rate(baseline)}"
+        sentence = comparison["reason"]
     recommended = comparison["recommended_learning_rate"]
-    kept = recommended != chosen or not pairs
-    why = {
-        "better": "It holds up in fresh pairs.",
-        "worse": "The chosen rate did worse in fresh pairs.",
-        "no_difference_shown": "Nothing shows that another rate would do better.",
-        "too_few_pairs": "A change should be shown first; run more pairs.",
-    }[verdict]
+    act = "Use" if recommended == chosen and pairs else "Keep the baseline"
     return {
         "verdict": verdict,
-        "headline": headline,
+        "headline": headline[0].upper() + headline[1:],
         "sentence": sentence,
         "recommended_learning_rate": recommended,
-        "recommendation": f"{'Keep the baseline' if kept else 'Use'} {rate(recommended)}. {why}",
+        "recommendation": f"{act} {rate(recommended)}. {why}",
     }
 
 
@@ -73,20 +65,21 @@ def _not_compared(summary: Mapping[str, Any]) -> dict[str, Any]:
     best, bounds = summary["best_trial"], summary["bounds"]
     ended = [trial for trial in summary["trials"] if trial["state"] in ("FAIL", "PRUNED")]
     recommended = recommendation = None
-    if best is not None and best["learning_rate"] is not None:
+    if best is not None:
+        sentence = (
+            f"Trial {best['number']} reached {number(best['value'])} in {summary['objective']}"
+        )
         recommended = best["learning_rate"]
-        headline = f"Best trial so far: {rate(recommended)}, not compared with a baseline"
-        sentence = (
-            f"Trial {best['number']} reached {number(best['value'])} in {summary['objective']}. "
-            "A selection score looks better than it is; fresh pairs against a baseline would tell."
-        )
-        recommendation = f"Try {rate(recommended)}, and compare it before you rely on it."
-    elif best is not None:
-        headline = "A search without a learning rate"
-        sentence = (
-            f"Trial {best['number']} reached {number(best['value'])} in {summary['objective']}; "
-            "no parameter of the study is a learning rate."
-        )
+        if recommended is None:
+            headline = "A search without a learning rate"
+            sentence += "; no parameter of the study is a learning rate."
+        else:
+            headline = f"Best trial so far: {rate(recommended)}, not compared with a baseline"
+            sentence += (
+                ". A selection score looks better than it is; fresh pairs against a baseline would "
+                "tell."
+            )
+            recommendation = f"Try {rate(recommended)}, and compare it before you rely on it."
     elif ended:
         headline = f"No trial finished: all {len(ended)} failed or were pruned"
         sentence = "Nothing can be recommended from a search without a finished trial."
@@ -141,21 +134,16 @@ def limits(summary: Mapping[str, Any]) -> list[str]:
         "fixed: the verdict is on this task, not on learning rates in general.",
     ]
     if comparison and comparison["pairs"]:
-        if comparison["resplit"]:
-            found.append(
-                "Each pair had its own training and validation split, weights and order of "
-                "batches; the test rows were the same for all."
-            )
-        else:
-            found.append(
-                "The pairs differ in weights and order of batches only; the split was the same for "
-                "all, so how much the data matter is not in the interval."
-            )
-        found.append(
-            "The baseline ran as it is. A fair rival would have had its other settings tuned too."
-        )
-    if comparison and comparison["pairs"] and comparison["optimistic"]:
-        found.append("There is no test data; epoch and verdict come from the same rows.")
+        found += [
+            "Each pair had its own training and validation split, weights and order of batches; "
+            "the test rows were the same for all."
+            if comparison["resplit"]
+            else "The pairs differ in weights and order of batches only; the split was the same "
+            "for all, so how much the data matter is not in the interval.",
+            "The baseline ran as it is. A fair rival would have had its other settings tuned too.",
+        ]
+        if comparison["optimistic"]:
+            found.append("There is no test data; epoch and verdict come from the same rows.")
     engine = facts.get("engine")
     if summary["trials"]:
         by = f" by {engine}" if isinstance(engine, str) else ""
@@ -166,10 +154,7 @@ def limits(summary: Mapping[str, Any]) -> list[str]:
 
 def _sides(comparison: Mapping[str, Any]) -> tuple[str, str]:
     chosen, baseline = comparison["chosen"], comparison["baseline"]
-    rates = (
-        rate(comparison["chosen_learning_rate"]),
-        rate(comparison["baseline_learning_rate"]),
-    )
+    rates = [rate(comparison[f"{side}_learning_rate"]) for side in ("chosen", "baseline")]
     for name in ("optimizer", "name"):
         names = [arm[name] if arm else "" for arm in (chosen, baseline)]
         if names[0] != names[1]:

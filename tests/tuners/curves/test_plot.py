@@ -35,3 +35,31 @@ def test_the_given_axes_are_used() -> None:
 def test_every_curve_can_be_drawn(losses, kind) -> None:
     ax = LossCurve(RATES, losses, kind=kind).plot()
     ax.figure.canvas.draw()
+
+
+def test_what_is_drawn_lies_inside_the_seeds_that_it_stands_for() -> None:
+    losses = CLEAN[:, None] + 0.05 * np.random.default_rng(0).standard_normal((50, 9))
+    curve = LossCurve(RATES, losses)
+    ax = curve.plot()
+    (mean,) = (line for line in ax.lines if "mean" in str(line.get_label()))
+    assert mean.get_ydata() == pytest.approx(curve.smoothed())
+    singles = np.column_stack([LossCurve(RATES, seed).smoothed() for seed in losses.T])
+    low, high = ax.get_ylim()
+    band = ax.collections[0].get_paths()[0].vertices
+    for rate, value in band[1:-1]:
+        at = int(np.argmin(abs(np.log(RATES / rate))))
+        inside = np.clip([singles[at].min(), singles[at].max()], -4 * high, 5 * high)
+        assert inside[0] - 1e-9 <= value <= inside[1] + 1e-9
+    assert low < mean.get_ydata().min() < high
+    # the middle 80 % of nine seeds leave out the two outermost
+    drawn = curve.drawn()
+    assert drawn["band_low"] == pytest.approx(np.quantile(singles, 0.1, axis=1))
+    assert (np.array(drawn["band_low"]) > singles.min(axis=1)).all()
+
+
+def test_one_seed_has_no_band_and_a_sweep_keeps_its_ramp() -> None:
+    curve = LossCurve(RATES, CLEAN, kind="sweep", coarse=LossCurve(RATES, CLEAN))
+    drawn = curve.drawn()
+    assert "band_low" not in drawn
+    assert drawn["seeds"] == 1
+    assert drawn["coarse"]["smoothed"] == pytest.approx(curve.coarse.smoothed())

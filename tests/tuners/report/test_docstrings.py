@@ -9,9 +9,9 @@ MODULES = [
     "tuners.comparison.comparing",
     "tuners.comparison.confusion",
     "tuners.comparison.statistics",
+    "tuners.figures.words",
     "tuners.report",
     "tuners.report.summary",
-    "tuners.report.svg",
     "tuners.report.terminal",
     "tuners.report.formatting",
 ]

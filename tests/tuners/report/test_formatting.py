@@ -13,7 +13,6 @@ from tuners.report.formatting import (
     shorten,
     signed,
 )
-from tuners.report.svg import log_ticks, padded, tick_label, ticks
 
 
 @pytest.mark.parametrize(
@@ -95,15 +94,3 @@ def test_the_line_to_paste() -> None:
     assert paste_line("SGD", 0.18) == "keras.optimizers.SGD(learning_rate=0.18)"
     assert paste_line("<script>", 0.18) == "model.optimizer.learning_rate = 0.18"
     assert paste_line("adam", None) is None
-
-
-def test_ticks_are_round_and_inside() -> None:
-    assert ticks(0.441, 0.4665, 7) == [0.445, 0.45, 0.455, 0.46, 0.465]
-    assert ticks(-1.0, 1.0, 3) == [-1.0, 0.0, 1.0]
-    assert ticks(2.0, 2.0, 5) == [2.0]
-    assert log_ticks(1e-6, 10.0, 8) == [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
-    assert log_ticks(3e-3, 4e-3, 5) == [3e-3]
-    assert tick_label(1e-5) == "1e\u22125"
-    assert tick_label(-0.01) == "\u22120.01"
-    low, high = padded([3.0, 3.0])
-    assert low < 3.0 < high

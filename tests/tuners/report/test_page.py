@@ -142,6 +142,7 @@ def test_a_full_study(tmp_path: Path) -> None:
     assert not (tmp_path / "trials.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_page_is_the_same_each_time(tmp_path: Path) -> None:
     study = make_study()
     first = write_report(study, tmp_path / "a").read_bytes()
@@ -150,7 +151,7 @@ def test_the_page_is_the_same_each_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("gain", [0.02, -0.02, 0.0])
 def test_every_verdict_has_the_same_place(tmp_path: Path, gain: float) -> None:
-    page, summary, _ = read(make_study(comparison=make_comparison(gain)), tmp_path)
+    page, summary, _ = read(make_study(bare=True, comparison=make_comparison(gain)), tmp_path)
     headers = [attributes for tag, attributes in page.tags if tag == "header"]
     assert headers == [{"class": f"verdict {summary['verdict']}", "id": "verdict"}]
     assert summary["headline"] in page.words
@@ -299,6 +300,6 @@ def test_a_failed_write_leaves_the_old_page(tmp_path: Path, monkeypatch: Any) ->
 
 def test_no_password_is_on_the_page(tmp_path: Path) -> None:
     command = "lr-range-search --storage postgresql://me:hunter2@host/db"
-    read(make_study(facts=make_facts(command=command)), tmp_path)
+    read(make_study(bare=True, facts=make_facts(command=command)), tmp_path)
     for file in tmp_path.iterdir():
         assert "hunter2" not in file.read_text(encoding="utf-8")

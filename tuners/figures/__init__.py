@@ -1,0 +1,1 @@
+"""Figures drawn by Matplotlib, from plain data alone; no window is opened."""

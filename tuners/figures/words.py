@@ -1,0 +1,36 @@
+"""Rates, ticks and names as the short texts that stand in figures; no Matplotlib is loaded."""
+
+from __future__ import annotations
+
+import math
+
+
+def rate(value: float | None) -> str:
+    """Return a learning rate with 3 significant digits, plain from 0.001 on.
+
+    Example:
+        >>> rate(0.001), rate(0.00123456), rate(2.5e-06), rate(0.18)
+        ('0.001', '0.00123', '2.5e-6', '0.18')
+    """
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    if value >= 9.995e-4 or value <= 0:
+        return f"{value:.3g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def tick(value: float) -> str:
+    """Return a tick's number as short as it goes, with a true minus.
+
+    Example:
+        >>> tick(0.25), tick(200000.0), tick(1e9)
+        ('0.25', '200000', '1e9')
+    """
+    return f"{value:.6g}".replace("e+0", "e").replace("e-0", "e-").replace("-", "\u2212")
+
+
+def label(words: str, length: int = 28) -> str:
+    """Return a stranger's name as one line that fits beside others."""
+    line = "".join(c if c.isprintable() else " " for c in words)
+    return line if len(line) <= length else line[: length - 1] + "\u2026"

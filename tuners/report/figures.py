@@ -1,0 +1,273 @@
+"""The figures of a page: what each draws of a summary, and what it says to those who cannot see."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from search_spaces._input import is_number
+from tuners.figures import curves, search
+from tuners.figures.style import NARROW, WIDE, svg
+from tuners.report.formatting import duration, number, rate, shorten, signed
+from tuners.report.limits import BEST_MARKS, MOST_MARKS, rank, spread_out
+from tuners.report.verdicts import measure
+
+_CURVES = {
+    "ramp": "The ramp: the rate grows from batch to batch, and the loss is that of the batch.",
+    "sweep": "The sweep: short trainings at a constant rate each, and the loss they reached.",
+    "per_epoch": "One rate an epoch, and the loss of that epoch.",
+}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as it stands in the page.
+
+    Args:
+        name: Its id in the page.
+        alt: What it shows, with the numbers.
+        caption: What it is.
+        svg: The two drawings, wide and narrow, of which the page shows one.
+    """
+
+    name: str
+    alt: str
+    caption: str
+    svg: str
+
+
+def show_curves(summary: Mapping[str, Any], index: int) -> list[Drawn]:
+    """Return the loss curve of a learning rate, and the ramp that placed it where there is one.
+
+    Args:
+        summary: What `tuners.report.summary.summarize` returned.
+        index: Place of the rate among the summary's parameters.
+    """
+    name, entry = list(summary["parameters"].items())[index]
+    curve, bounds, baseline = entry["curve"], entry["bounds"], _baseline(summary, name)
+    found = []
+    for shown, suffix in ((curve, ""), (curve and curve["coarse"], "-coarse")):
+        if shown is None or sum(value is not None for value in shown["smoothed"]) < 2:
+            continue
+        caption = _CURVES[shown["kind"]] + (" It placed the sweep above." if suffix else "")
+        alt = _describe_curve(shown, bounds, baseline)
+
+        def draw(width: int, shown: Mapping[str, Any] = shown) -> Figure:
+            return curves.loss_curve(shown, bounds, baseline, width)
+
+        found.append(_drawn(f"loss-curve-{index}{suffix}", alt, caption, draw))
+    return found
+
+
+def _describe_curve(
+    curve: Mapping[str, Any], bounds: Mapping[str, Any] | None, baseline: float | None
+) -> str:
+    rates = curve["learning_rates"]
+    known = [
+        (value, at) for value, at in zip(curve["smoothed"], rates, strict=True) if value is not None
+    ]
+    first, lowest, last = (
+        f"{number(v)} (rate {rate(x)})" for v, x in (known[0], min(known), known[-1])
+    )
+    alt = (
+        f"Loss against learning rate on a log axis, {_count(curve['seeds'], 'seed')}, "
+        f"{len(rates)} rates. The smoothed mean starts at {first}, is lowest at {lowest} and ends "
+        f"at {last}."
+    )
+    if bounds:
+        low, high, best = (rate(bounds[name]) for name in ("low", "high", "suggestion"))
+        alt += f" Bounds {low} to {high}, suggestion {best}."
+    return alt + (f" Baseline {rate(baseline)}." if baseline else "")
+
+
+def show_trials(summary: Mapping[str, Any], index: int) -> Drawn | None:
+    """Return the trials against a learning rate, None without any that ended.
+
+    Args:
+        summary: The summary.
+        index: Place of the rate among the summary's parameters.
+    """
+    name = list(summary["parameters"])[index]
+    rows = [row for row in summary["trials"] if _is_rate(row["params"].get(name))]
+    done = rank(rows, summary["direction"])
+    pruned = [r for r in rows if r["state"] == "PRUNED" and r["value"] is not None]
+    failed = [r for r in rows if r["state"] == "FAIL"]
+    if not done and not failed:
+        return None
+    objective, maximize = summary["objective"], summary["direction"] == "maximize"
+    far = _too_far([row["value"] for row in (*done, *pruned)], maximize)
+    alt = f"{objective} of {len(done)} finished trials against {name} on a log axis."
+    for word, row in zip(("Best", "Worst"), (done[:1] + done[-1:]), strict=False):
+        alt += f" {word}: trial {row['number']} at {rate(row['params'][name])} with "
+        alt += f"{number(row['value'])}."
+    beyond = sum(far(row["value"]) for row in (*done, *pruned))
+    alt += f" {beyond} lie beyond the drawn range." if beyond else ""
+    alt += f" {len(failed)} failed"
+    if failed:
+        rates = [row["params"][name] for row in failed]
+        alt += f" (rates {rate(min(rates))} to {rate(max(rates))})"
+    alt += "."
+    kept = _choose_marks(done, [*pruned, *failed])
+    if len(kept) < len(done) + len(pruned) + len(failed):
+        alt += f" {len(kept)} of them are drawn: the best {BEST_MARKS}, others evenly spaced."
+    best = [(row["params"][name], row["value"]) for row in done[:5] if not far(row["value"])]
+    marks = [(row["params"][name], row["value"], _kind(row, far)) for row in kept]
+    bounds, baseline = summary["parameters"][name]["bounds"], _baseline(summary, name)
+    return _drawn(
+        f"trials-{index}",
+        alt,
+        f"Every trial by its {shorten(name, 60)}.",
+        lambda width: search.trials_by_rate(
+            marks, best, bounds, baseline, objective, maximize=maximize, width=width
+        ),
+    )
+
+
+def show_best_so_far(summary: Mapping[str, Any]) -> Drawn | None:
+    """Return the best value so far against trials and against seconds; None under two values."""
+    steps = [{**step, "ended": i} for i, step in enumerate(summary["best_so_far"], start=1)]
+    known = [step for step in steps if step["best"] is not None]
+    if len(known) < 2:
+        return None
+    own = [step for step in known if step["value"] is not None]
+    far = _too_far([step["value"] for step in own], summary["direction"] == "maximize")
+    found = next(step for step in known if step["best"] == known[-1]["best"])
+    alt = (
+        f"Best {summary['objective']} so far: {number(known[0]['best'])} at first, "
+        f"{number(known[-1]['best'])} after {found['ended']} of {len(steps)} trials and "
+        f"{duration(found['seconds'])} of {duration(steps[-1]['seconds'])}; no later trial was "
+        "better."
+    )
+    marks = spread_out([step for step in own if not far(step["value"])], MOST_MARKS)
+    return _drawn(
+        "best-so-far",
+        alt,
+        "The best value so far, by trials and by the seconds they took.",
+        lambda width: search.best_so_far(steps, marks, summary["objective"], width),
+    )
+
+
+def show_pairs(comparison: Mapping[str, Any] | None) -> Drawn | None:
+    """Return every pair's two values and all gains, None without pairs."""
+    if not comparison or not comparison["pairs"]:
+        return None
+    chosen, baseline = comparison["chosen"]["values"], comparison["baseline"]["values"]
+    gains, mean = comparison["differences"], comparison["mean_difference"]
+    what = measure(comparison)
+    names = [rate(comparison[f"{side}_learning_rate"]) for side in ("baseline", "chosen")]
+    alt = (
+        f"{what} of {comparison['pairs']} pairs: {names[1]} ranges from {number(min(chosen))} to "
+        f"{number(max(chosen))}, the baseline {names[0]} from {number(min(baseline))} to "
+        f"{number(max(baseline))}. Gains range from {signed(min(gains))} to {signed(max(gains))}, "
+        f"mean {signed(mean)}."
+    )
+    better = "lower" if comparison["direction"] == "minimize" else "higher"
+    intervals = {"t interval": comparison["interval"]}
+    intervals["bootstrap"] = comparison["bootstrap_interval"]
+    titles = (f"baseline {names[0]}", f"chosen {names[1]}", what)
+    return _drawn(
+        "pairs",
+        alt,
+        f"Every pair's two values, joined ({better} is better), and its gain: right of zero the "
+        "chosen rate did better.",
+        lambda width: search.pairs(chosen, baseline, gains, mean, intervals, titles, width),
+    )
+
+
+def show_interval(comparison: Mapping[str, Any] | None) -> Drawn | None:
+    """Return the interval of the mean gain against zero in one line, None without one."""
+    if not comparison or not comparison["interval"]:
+        return None
+    mean, interval = comparison["mean_difference"], comparison["interval"]
+    low, high = (signed(end) for end in interval)
+    return _drawn(
+        "strip",
+        f"Mean gain {signed(mean)}, 95 % interval {low} to {high}.",
+        "",
+        lambda width: search.interval_strip(mean, interval, width),
+    )
+
+
+def show_learning_curves(summary: Mapping[str, Any]) -> Drawn | None:
+    """Return the curves of a few trainings on one scale, None without any."""
+    metric, shown, words, longest = summary["objective"].removeprefix("val_"), [], [], 0
+    for entry in summary["learning_curves"]:
+        stored = entry["curves"]
+        base = metric if metric in stored or f"val_{metric}" in stored else "loss"
+        training, validation = stored.get(base, []), stored.get(f"val_{base}", [])
+        if not training and not validation:
+            continue
+        longest = max(longest, len(training), len(validation))
+        at, trial = rate(entry["learning_rate"]), entry["trial"]
+        where = "mean of the pairs" if trial is None else f"trial {trial}"
+        title = f"{entry['label']}: {at} ({where})"
+        drawn = {"training": training, "validation": validation, "metric": base, "title": title}
+        shown.append({**drawn, "best_epoch": entry["best_epoch"]})
+        known = [value for value in validation if value is not None]
+        if known:
+            words.append(
+                f"{entry['label']} ({where}, rate {at}): val_{base} from {number(known[0])} to "
+                f"{number(known[-1])}, lowest {number(min(known))}, highest {number(max(known))}"
+            )
+    if not shown:
+        return None
+    return _drawn(
+        "learning-curves",
+        f"Learning curves over {longest} epochs. " + "; ".join(words) + ".",
+        "Best, median and worst finished trial, and the baseline, on one scale.",
+        lambda width: curves.learning_curves(shown, width),
+    )
+
+
+def _drawn(name: str, alt: str, caption: str, draw: Callable[[int], Figure]) -> Drawn:
+    sizes = {"wide": WIDE, "narrow": NARROW}
+    drawings = [svg(draw(width), f"{name}-{css}", css) for css, width in sizes.items()]
+    return Drawn(name, alt, caption, "\n".join(drawings))
+
+
+def _baseline(summary: Mapping[str, Any], name: str) -> float | None:
+    return summary["baseline_learning_rate"] if name == summary["parameter"] else None
+
+
+def _choose_marks(
+    ranked: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return the trials to draw: all, or in a large study the best and some of the others."""
+    rest = [*ranked[BEST_MARKS:], *others]
+    kept = [*ranked[:BEST_MARKS]]
+    kept += [row for row in rest if row["role"] in ("suggestion", "baseline")][:BEST_MARKS]
+    rest = spread_out(sorted(rest, key=lambda row: row["number"]), MOST_MARKS)
+    return list({row["number"]: row for row in (*kept, *rest)}.values())
+
+
+def _kind(row: Mapping[str, Any], far: Callable[[float], bool]) -> str:
+    if row["state"] == "FAIL":
+        return "failed"
+    if far(row["value"]):
+        return "beyond the drawn range"
+    if row["state"] == "PRUNED":
+        return "pruned"
+    special = row["role"] in ("suggestion", "baseline")
+    return f"{row['role']}'s trial" if special else "finished trial"
+
+
+def _too_far(values: Sequence[float], maximize: bool) -> Callable[[float], bool]:
+    """Return whether a value is so bad that drawing it to scale would flatten the others."""
+    sign, limit = -1 if maximize else 1, math.inf
+    if len(values) >= 5:
+        lower, upper = np.quantile(sign * np.array(values), [0.25, 0.75])
+        limit = upper + 4 * max(upper - lower, 1e-12)
+    return lambda value: bool(sign * value > limit)
+
+
+def _count(many: int, word: str) -> str:
+    return f"{many} {word}" if many == 1 else f"{many} {word}s"
+
+
+def _is_rate(value: Any) -> bool:
+    return is_number(value) and 0 < value < math.inf
