@@ -15,12 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search_spaces._input import InputError
 from tuners.cli.console import Screen
-from tuners.cli.errors import DONE, Refused, UserError, users_input
-from tuners.cli.options import check_count, check_seed
+from tuners.cli.errors import DONE, users_input
+from tuners.cli.option_checks import check_folder_name
 from tuners.cli.run_folder import locked, make_folder
-from tuners.cli.settings import differences
 from tuners.cli.tensorflow_logging import load_tensorflow
+from tuners.engines.opening import differences
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +50,7 @@ class ArticleOptions:
         out: Folder for the plots and the numbers.
 
     Raises:
-        UserError: An option breaks its rule.
+        InputError: An option breaks its rule.
     """
 
     data: str | None = None
@@ -59,11 +60,7 @@ class ArticleOptions:
     out: str = "runs/article"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "pairs"):
-            check_count(getattr(self, name), name)
-        check_seed(self.seed)
-        if not self.out.strip() or "\0" in self.out:
-            raise UserError(f"`--out` must be a folder, but got {self.out!r}; pass e.g. runs/mine.")
+        check_folder_name(self.out)
 
 
 def ramp_rate(epoch: int) -> float:
@@ -84,13 +81,13 @@ def carry_out_article(options: ArticleOptions, screen: Screen) -> int:
         screen: Where to print.
 
     Raises:
-        UserError: The data break a rule, or the folder holds something else.
+        InputError: The data break a rule, or the folder holds something else.
     """
     from search_spaces import wine_task
     from tuners.study.metadata import task_hash
 
-    with screen.ours_alone():
-        with users_input("`--data`" if options.data is not None else ""):
+    with screen.quiet_output():
+        with users_input("`--data`", OSError):
             task = wine_task(options.data, validation_fraction=0.0)
         folder = Path(options.out).expanduser()
         settings = {name: value for name, value in asdict(options).items() if name != "out"}
@@ -115,7 +112,7 @@ def read_result(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     """Return what an earlier run of the same settings wrote, None where there is nothing.
 
     Raises:
-        UserError: The file holds something else.
+        InputError: The file holds something else.
     """
     if not path.exists():
         return None
@@ -123,10 +120,10 @@ def read_result(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
         result = json.loads(path.read_text(encoding="utf-8"))
         known = dict(result["settings"])
     except (OSError, ValueError, TypeError, KeyError):
-        raise Refused(f"{str(path)!r} is no result of `article`; pass another --out.") from None
+        raise InputError(f"{str(path)!r} is no result of `article`; pass another --out.") from None
     differing = differences(known, settings)
     if differing:
-        raise Refused(
+        raise InputError(
             f"{str(path)!r} was made with other settings: {'; '.join(differing)}; "
             "use the same settings, or another --out."
         )

@@ -13,9 +13,8 @@ from optuna.samplers import BaseSampler
 
 from search_spaces._input import InputError
 from tuners._checks import check_choice
+from tuners.engines.names import PRUNERS, SAMPLERS
 
-SAMPLERS = ("tpe", "gp", "random", "qmc", "cmaes")
-PRUNERS = ("none", "median", "percentile", "successive_halving", "hyperband")
 STARTUP_TRIALS = 4  # of 24 trials Optuna's own 10 would be drawn blindly
 
 
