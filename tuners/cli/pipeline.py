@@ -43,7 +43,7 @@ Value = TypeVar("Value")
 
 SAME = 1e-9  # share by which a rate read back from a storage may differ
 UNUSABLE = "see to its rights, its space and whether it is a database of Optuna's"
-OTHERWISE = "use the same settings, or another --study-name or --out"
+OTHER = "another --study-name or --out"
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,9 +195,7 @@ def _stored_study(job: Job, storage: BaseStorage) -> optuna.Study:
                 f"{where} holds the study {min(others)!r}, not {job.study_name!r}; "
                 "pass its --study-name, or another --out."
             )
-        study = opening.open_study(
-            storage, job.study_name, job.settings, where=where, cure=OTHERWISE
-        )
+        study = opening.open_study(storage, job.study_name, job.settings, where=where, other=OTHER)
         workers = (heartbeat.is_alive(study, worker) for worker in heartbeat.signed(study))
         if "command" not in recording.recorded_facts(study) or not any(workers):
             # the command of whoever came first

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import optuna
-from optuna.storages import BaseStorage
 
 from search_spaces._input import InputError
 from tuners import write_report
@@ -37,12 +36,11 @@ def stored_address(folder: str | None, storage: str | None) -> str:
         )
     if storage is not None:
         check_address(storage)
-        for scheme in (SQLITE, JOURNAL):
-            path = storage.removeprefix(scheme)
-            if path != storage and path and not Path(path).exists():
-                raise InputError(
-                    f"`--storage` must hold a study, but there is no file {path!r}; check the path."
-                )
+        if not check_storage_file(storage) and storage.startswith((SQLITE, JOURNAL)):
+            path = storage.partition("///")[2]
+            raise InputError(
+                f"`--storage` must hold a study, but {path!r} is empty or no file; check the path."
+            )
         return storage
     place = Path(str(folder)).expanduser()
     if not (place / DATABASE).is_file():
@@ -50,21 +48,9 @@ def stored_address(folder: str | None, storage: str | None) -> str:
             f"the folder must hold a {DATABASE}, but {str(place)!r} has none; pass the folder of "
             "a run, or `--storage`."
         )
-    return storage_address(place)
-
-
-def open_stored(address: str) -> BaseStorage:
-    """Return Optuna's storage at an address.
-
-    Raises:
-        InputError: It cannot be opened.
-    """
-    if not check_storage_file(address) and address.startswith((SQLITE, JOURNAL)):
-        raise InputError(
-            f"`--storage` must hold a study, but {hide_password(address)} is empty or no file; "
-            "check the path."
-        )
-    return open_storage(address)
+    address = storage_address(place)
+    check_storage_file(address)
+    return address
 
 
 def load_study(address: str, name: str | None) -> optuna.Study:
@@ -78,7 +64,7 @@ def load_study(address: str, name: str | None) -> optuna.Study:
         InputError: There is no such study, or the name is needed.
     """
     where = hide_password(address)
-    storage = open_stored(address)
+    storage = open_storage(address)
     with storage_errors(where, "read", BROKEN):
         names = study_names(storage)
     if not names:
@@ -129,7 +115,7 @@ def show(folder: str | None, storage: str | None, port: int, screen: Screen) -> 
         InputError: The extra is not installed, there is no study, or the port cannot be had.
     """
     address = stored_address(folder, storage)
-    opened, artifacts = open_stored(address), None
+    opened, artifacts = open_storage(address), None
     if folder is not None:
         place = Path(folder).expanduser()
         page, artifacts = place / PAGE, place / "artifacts"

@@ -19,7 +19,6 @@ from tuners.study.metadata import task_facts, task_fingerprint, task_hash
 from tuners.training.records import direction
 
 SETTINGS = "settings"  # the study's attribute
-SAME = "use the same settings, or another name"
 
 
 def open_study(
@@ -29,7 +28,7 @@ def open_study(
     *,
     pruner: BasePruner | None = None,
     where: str = "",
-    cure: str = SAME,
+    other: str = "another name",
 ) -> optuna.Study:
     """Return a stored study once its settings are these, or a new one that carries them.
 
@@ -41,7 +40,7 @@ def open_study(
         settings: What decides the numbers of all trials, as plain values; "direction" among them.
         pruner: What stops trials early.
         where: The storage as an error calls it; "" for none.
-        cure: What an error advises.
+        other: What an error advises to use instead.
 
     Raises:
         InputError: It was made with other settings, which are listed, or by something else.
@@ -58,8 +57,8 @@ def open_study(
     place = f" in {where}" if where else ""
     if known is None and trials:
         raise InputError(
-            f"`study_name` {name!r}{place} names a study whose trials `search` did not make; "
-            f"{cure}, or use `narrow(study, bounds)` with your own objective."
+            f"`study_name` {name!r} names a study whose trials `search` did not make; "
+            f"use {other}, or `narrow(study, bounds)` with your own objective."
         )
     differing = [] if known is None else ["they cannot be read"]
     if isinstance(known, Mapping):
@@ -69,7 +68,7 @@ def open_study(
     if differing:
         raise InputError(
             f"`study_name` {name!r}{place} was made with other settings: "
-            f"{'; '.join(differing)}; {cure}."
+            f"{'; '.join(differing)}; use the same settings, or {other}."
         )
     if known is None or not settings.keys() <= known.keys():
         study.set_user_attr(SETTINGS, {**(known or {}), **settings})
