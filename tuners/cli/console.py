@@ -58,7 +58,7 @@ class Screen:
         self.result.file.write(text.rstrip("\n") + "\n")
 
     def note(self, *renderables: Any) -> None:
-        """Print how it goes on standard error, unless it shall be silent."""
+        """Print progress on standard error, unless it shall be silent."""
         if not self.silent:
             _print(self.progress, renderables)
 
@@ -84,7 +84,7 @@ class Screen:
 
     @contextlib.contextmanager
     def stage(self, title: str, unit: str) -> Iterator[Tell]:
-        """Show how a stage goes on; yields `tell(done, total)`.
+        """Show the progress of a stage; yields `tell(done, total)`.
 
         Args:
             title: What is done, for example "search".

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import re
@@ -54,9 +53,7 @@ def load_tasks(options: JobOptions) -> dict[str | None, TuningTask]:
 
 
 def _wine(options: JobOptions, optimizer: str) -> TuningTask:
-    with contextlib.ExitStack() as stack:
-        if options.data is not None:
-            stack.enter_context(users_input("`--data`", OSError))
+    with users_input("`--data`", OSError):
         return wine_task(options.data, optimizer=optimizer, drop_repeats=options.drop_repeats)
 
 
