@@ -194,7 +194,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     _, errors = process.communicate()
     assert process.returncode == 1, errors
     assert "Traceback" not in errors
-    assert "the same command goes on where it stopped" in errors
+    assert "Run the same command to resume." in errors
     assert journal.stat().st_size <= 30_000
     assert not journal.read_bytes().endswith(b"\n")  # a line was cut off
     finish(arguments)

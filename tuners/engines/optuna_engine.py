@@ -139,6 +139,7 @@ def _train_batch(work: Work, plan: SearchPlan, members: list[Member]) -> None:
             epochs=plan.epochs,
             how=plan.how,
             objective=plan.objective,
+            direction=plan.direction,
             on_epoch=_progress(plan, done),
             stop_lanes=pruning,
             width=min(plan.batch, plan.trials) * len(seeds),

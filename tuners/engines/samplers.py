@@ -12,9 +12,8 @@ from optuna.samplers import BaseSampler
 
 from tuners._checks import InputError, check_choice
 from tuners.engines.cmaes_state import CheckedCmaEsSampler
+from tuners.engines.names import PRUNERS, SAMPLERS
 
-SAMPLERS = ("tpe", "gp", "random", "qmc", "cmaes")
-PRUNERS = ("none", "median", "percentile", "successive_halving", "hyperband")
 STARTUP_TRIALS = 4  # of 24 trials Optuna's own 10 would be drawn blindly
 
 

@@ -92,16 +92,13 @@ class TrainingPool:
 
 
 @contextlib.contextmanager
-def training_pool(
-    processes: int, load: Callable[[], Tasks], start: Callable[[], None] | None = None
-) -> Iterator[TrainingPool | None]:
+def training_pool(processes: int, load: Callable[[], Tasks]) -> Iterator[TrainingPool | None]:
     """Start processes that train, and end them with the block.
 
     Args:
         processes: How many; with 1 there are none, and None is given.
         load: Builds the tasks, by name, in each process; a function of a module, or a
             `functools.partial` of one.
-        start: Called first in each process.
     """
     if processes == 1:
         yield None
@@ -109,7 +106,7 @@ def training_pool(
     context = multiprocessing.get_context("spawn")
     number = context.Value("i", 0)
     executor = ProcessPoolExecutor(
-        processes, context, _begin, (number, available_cores(), processes, load, start)
+        processes, context, _begin, (number, available_cores(), processes, load)
     )
     try:
         for _ in range(processes):  # all of them start now, beside what comes first
@@ -145,13 +142,7 @@ def share_of(cores: Sequence[int], number: int, processes: int) -> list[int]:
     return list(cores[number::processes]) or [cores[number % len(cores)]]
 
 
-def _begin(
-    number: Any,
-    cores: Sequence[int],
-    processes: int,
-    load: Callable[[], Tasks],
-    start: Callable[[], None] | None,
-) -> None:
+def _begin(number: Any, cores: Sequence[int], processes: int, load: Callable[[], Tasks]) -> None:
     global _tasks
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that asks and tells
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -162,8 +153,6 @@ def _begin(
         os.sched_setaffinity(0, own)
     # what TensorFlow asks for where cores cannot be had
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(len(own))
-    if start is not None:
-        start()
     _tasks = load()
 
 
