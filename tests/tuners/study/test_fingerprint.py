@@ -12,12 +12,8 @@ import pytest
 
 from search_spaces.task import with_data
 from tests.tuners.tasks import dense_model, make_task
-from tuners.study.metadata import (
-    machine_facts,
-    model_fingerprint,
-    task_facts,
-    task_fingerprint,
-)
+from tuners.study.fingerprint import model_fingerprint
+from tuners.study.metadata import machine_facts, task_facts, task_fingerprint
 
 pytestmark = pytest.mark.slow
 
