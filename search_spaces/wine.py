@@ -12,16 +12,16 @@ import hashlib
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
 
 from search_spaces._input import InputError, check_choice, check_whole, is_number
 from search_spaces.task import TuningTask
 from search_spaces.wine_csv import MEASURES, find_wine_csv, parse_wine_csv, read_bytes
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FEATURES = (*MEASURES, "is_white_wine")
 GOOD_QUALITY = 6
@@ -150,8 +150,6 @@ def split_test(complete: pd.DataFrame, name: str = "the CSV") -> tuple[WineRows,
     Raises:
         ValueError: There are no rows, rows of one class only, or too few of a class to split.
     """
-    from sklearn.model_selection import train_test_split
-
     if complete.empty:
         raise InputError(
             f"{name} must have complete rows, but each has a blank cell; fill in at least some."
@@ -200,9 +198,6 @@ def split_validation(rows: WineRows, fraction: float, seed: int) -> tuple[Pair, 
     Raises:
         ValueError: `seed` breaks its rule, or `fraction` leaves too few rows on a side.
     """
-    from sklearn.model_selection import train_test_split
-    from sklearn.preprocessing import StandardScaler
-
     seed = _check_seed(seed)
     x, y = rows.train
     order = np.arange(len(y))

@@ -18,12 +18,11 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from search_spaces._input import InputError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TYPES = ("white", "red")
 MEASURES = (
@@ -122,8 +121,6 @@ def parse_wine_csv(content: bytes, name: str = "the CSV") -> pd.DataFrame:
         >>> parse_wine_csv(header + b"\nred,7,0.3,0.4,2,0.05,,132,0.99,3.3,0.5,9.5,6")["type"][0]
         'red'
     """
-    import pandas as pd
-
     text = _decode(content, name)
     rows = _rows(text, name)
     header = [cell.strip() for cell in next(rows, (0, []))[1]]
@@ -212,8 +209,6 @@ def _find_columns(header: list[str], name: str) -> list[int]:
 
 
 def _read_column(cells: pd.Series[Any], lines: list[int], name: str) -> pd.Series:
-    import pandas as pd
-
     given = cells.mask(cells.str.lower().isin(_MISSING), None)
     if cells.name == "type":
         rule = "be white or red"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -230,44 +229,15 @@ def as_weights(model: Any, variables: list[np.ndarray]) -> list[np.ndarray]:
     return [np.array(by_id[id(weight)]) for weight in model.weights]
 
 
-def evaluate_weights(
-    task: TuningTask, weights: list[list[np.ndarray]], data: Data | list[Data]
-) -> dict[str, np.ndarray]:
-    """Return loss and compiled metrics of kept weights, (lanes,) each; see `tuners.evaluate`."""
-    return _with_weights(
-        task,
-        weights,
-        data,
-        sequential.evaluate_weights,
-        lambda program, rows: program.evaluate(rows, shared=False, batch=task.batch_size),
-    )
-
-
-def predict_weights(
-    task: TuningTask, weights: list[list[np.ndarray]], data: Data | list[Data]
+def with_weights(
+    task: TuningTask, weights: list[list[np.ndarray]], data: Data | list[Data], *, predicts: bool
 ) -> Any:
-    """Return the outputs of kept weights, (lanes, rows, ...); see `tuners.predict`."""
-    return _with_weights(
-        task,
-        weights,
-        data,
-        sequential.predict_weights,
-        lambda program, rows: program.predict(rows["x"], shared=False, batch=1024),
-    )
-
-
-def _with_weights(
-    task: TuningTask,
-    weights: list[list[np.ndarray]],
-    data: Data | list[Data],
-    alone: Callable[..., Any],
-    stacked_call: Callable[[LaneProgram, dict[str, Any]], Any],
-) -> Any:
-    """Return what a call gives with kept weights: on chunks of lanes, or on one after another."""
+    """Return what `evaluate`, or `predict`, of `tuners.training.runner` says of kept weights."""
     datas = _one_each(data, len(weights))
     _check_kept(weights)
     program = choose(task, len(weights), None, resplit=True)
     if isinstance(program, str):
+        alone = sequential.predict_weights if predicts else sequential.evaluate_weights
         return alone(task, weights, datas)
     model = program.model
     place = {id(weight): index for index, weight in enumerate(model.weights)}
@@ -280,7 +250,12 @@ def _with_weights(
                 for lane in padded
             ]
         )
-        found = stacked_call(program, stacked([rows_of(datas[i]) for i in padded], "evaluated"))
+        rows = stacked([rows_of(datas[lane]) for lane in padded], "evaluated")
+        found = (
+            program.predict(rows["x"], shared=False, batch=1024)
+            if predicts
+            else program.evaluate(rows, shared=False, batch=task.batch_size)
+        )
         pieces.append(tf.nest.map_structure(partial(_first, len(lanes)), found))
     return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *pieces)
 

@@ -148,9 +148,9 @@ def evaluate(task: TuningTask, weights: list[list[np.ndarray]], data: Any) -> di
         weights: Weights of each lane, as `TrainingRecord.weights` keeps them.
         data: One `(x, y)` or `(x, y, sample_weight)` for all lanes, or a list of one each.
     """
-    from tuners.training.epochs import evaluate_weights
+    from tuners.training.epochs import with_weights
 
-    return evaluate_weights(task, weights, data)
+    return with_weights(task, weights, data, predicts=False)
 
 
 def predict(task: TuningTask, weights: list[list[np.ndarray]], data: Any) -> Any:
@@ -161,9 +161,9 @@ def predict(task: TuningTask, weights: list[list[np.ndarray]], data: Any) -> Any
         weights: Weights of each lane, as `TrainingRecord.weights` keeps them.
         data: One `(x, y)` for all lanes, or a list of one each; only x is used.
     """
-    from tuners.training.epochs import predict_weights
+    from tuners.training.epochs import with_weights
 
-    return predict_weights(task, weights, data)
+    return with_weights(task, weights, data, predicts=True)
 
 
 def _check_lanes(rates: Any, seeds: Any) -> tuple[np.ndarray, np.ndarray]:
