@@ -129,7 +129,12 @@ class KerasTunerSearcher:
         if arm == "narrowed":
             branch = SimpleNamespace(bounds=bounds, parameter=NAME)
             plan: Any = SimpleNamespace(
-                tuner="bayesian", branches=[branch], trials=200, objective="val_loss", seed=seed
+                tuner="bayesian",
+                branches=[branch],
+                trials=200,
+                objective="val_loss",
+                direction="minimize",
+                seed=seed,
             )
             self.oracle = make_oracle(plan)
         else:

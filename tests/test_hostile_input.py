@@ -676,8 +676,7 @@ def tamper(path: Path, table: str, key: str, value: str) -> None:
 
 
 OTHER_VERSIONS = {
-    "facts of another type": ("facts", "[5]"),
-    "facts that lack all": ("facts", "{}"),
+    "a fact of another type": ("fact optimizer", "[5]"),
     "bounds of another type": ("bounds", "5"),
     "bounds that lack a key": ("bounds", '{"learning_rate": {"low": 0.1}}'),
     "bounds that break their rule": (
@@ -717,16 +716,15 @@ def test_a_run_of_another_version_is_refused_or_resumed(
 
 def test_what_this_version_cannot_read_is_refused_by_its_name() -> None:
     from tuners.comparison.result import recorded_comparison
-    from tuners.study.recording import recorded_bounds, recorded_curves, recorded_facts
+    from tuners.study.recording import recorded_bounds, recorded_curves
 
     study = optuna.create_study(study_name="old")
     for key, read in (
         ("bounds", recorded_bounds),
         ("curve", recorded_curves),
         ("comparison", recorded_comparison),
-        ("facts", recorded_facts),
     ):
-        for value in (5, [1], "x", {"learning_rate": 5} if key != "facts" else 7):
+        for value in (5, [1], "x", {"learning_rate": 5}):
             study.set_user_attr(key, value)
             with pytest.raises(
                 ValueError, match=rf"the study 'old' must carry `{key}` as this .*; it was made by"

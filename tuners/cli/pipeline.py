@@ -181,6 +181,8 @@ def open_study(job: Job, screen: Screen) -> Iterator[Run]:
         if keras_tuner:
             alone = "`--engine keras-tuner` works with one process on a study"
         stack.enter_context(heartbeat.at_work(study, alone))
+        if alone or "command" not in recording.recorded_facts(study):
+            recording.record_facts(study, command=job.command)  # of several, that of the first
         pool = stack.enter_context(job_pool(job.options))
         yield Run(job, study, storage, bool(alone), pool, screen)
 
@@ -195,8 +197,6 @@ def _stored_study(job: Job, storage: BaseStorage) -> optuna.Study:
                 "pass its --study-name, or another --out."
             )
         study = opening.open_study(storage, job.study_name, job.settings, where=where, other=OTHER)
-        if "command" not in recording.recorded_facts(study):
-            recording.record_facts(study, command=job.command)  # of whoever came first
     return study
 
 

@@ -143,7 +143,7 @@ def test_the_same_builder_has_the_same_fingerprint_again_and_in_another_process(
     here = described()
     assert described() == here  # Keras has counted its names on
     code = (
-        "import json; from tests.tuners.study.test_metadata import described; "
+        "import json; from tests.tuners.study.test_fingerprint import described; "
         "described(); print(json.dumps(described()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
