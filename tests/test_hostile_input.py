@@ -201,6 +201,7 @@ ODD: list[Any] = [
 ATTRIBUTES = ("facts", "bounds", "curve", "comparison", "settings", "worker x", SCRIPT)
 
 
+@pytest.mark.slow  # each example draws a page
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_any_attribute_of_a_study_is_reported(
     attribute: str, workplace: Path, capsys: pytest.CaptureFixture[str]
@@ -217,6 +218,7 @@ def test_any_attribute_of_a_study_is_reported(
         check_page(workplace / "o")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [False, True])
 def test_facts_of_any_kind_are_reported(known: bool, workplace: Path) -> None:
     study = make_study("journal:///study.log")

@@ -196,8 +196,7 @@ def _stored_study(job: Job, storage: BaseStorage) -> optuna.Study:
                 f"{where} holds the study {min(others)!r}, not {job.study_name!r}; "
                 "pass its --study-name, or another --out."
             )
-        study = opening.open_study(storage, job.study_name, job.settings, where=where, other=OTHER)
-    return study
+        return opening.open_study(storage, job.study_name, job.settings, where=where, other=OTHER)
 
 
 def _print_start(job: Job, screen: Screen) -> None:
