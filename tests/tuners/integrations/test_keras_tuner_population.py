@@ -151,7 +151,7 @@ def test_a_subclass_with_a_hook_or_a_run_trial_goes_one_at_a_time(make, data, ca
         ({"optimizer": "adam"}, "`optimizer=` replaces the model's"),
         ({"max_model_size": 10**6}, "limits the model's size"),
         ({"name": "loss"}, None),
-        ({"name": "accuracy"}, None),  # it is minimised as the objective says, whatever its name
+        ({"name": "accuracy"}, None),  # here to be minimized: the best epoch follows the oracle
     ],
 )
 def test_what_the_tuner_says_decides(make, options, reason):
