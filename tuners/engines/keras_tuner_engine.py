@@ -1,6 +1,6 @@
 """The KerasTuner engine: its oracles propose rates inside the bounds, an Optuna study keeps them.
 
-The study is the record. A search that goes on begins with a fresh oracle of the same seed, which
+The study is the record. A resumed search begins with a fresh oracle of the same seed, which
 proposes the same rates again; what the study holds is told to it without training. KerasTuner's
 own files are of no further use, and lie in a temporary folder.
 """
