@@ -183,7 +183,10 @@ def check_storage_file(address: str) -> bool:
 
 
 def _is_database(path: Path) -> bool:
-    uri = f"{path.resolve().as_uri()}?mode=ro"
+    # a write that a kill cut off is undone by the next reader, which a read-only one cannot do: it
+    # looks at the tables as they stand
+    cut_off = path.with_name(f"{path.name}-journal").exists()
+    uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if cut_off else ''}"
     with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     return "studies" in tables or tables <= _FIRST_TABLES

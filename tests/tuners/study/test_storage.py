@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import optuna
 import pytest
 
-from tuners.study.storage import check_storage_file, hide_password, open_storage
+from tuners.study.storage import check_storage_file, close_storage, hide_password, open_storage
 
 
 def test_kinds_of_storage(tmp_path: Path) -> None:
@@ -81,6 +83,30 @@ def test_a_storage_of_optunas_is_known(scheme: str, tmp_path: Path) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     optuna.create_study(storage=open_storage(address))
     assert check_storage_file(address)
+
+
+CUT_OFF = """
+import os, signal, sqlite3, sys
+
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")  # so that pages reach the file before the commit
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("CREATE TABLE filler (content)")
+connection.executemany("INSERT INTO filler VALUES (?)", [("x" * 4000,)] * 200)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_database_that_a_kill_left_in_the_middle_of_a_write_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    address = f"sqlite:///{path}"
+    close_storage(optuna.create_study(study_name="s", storage=open_storage(address))._storage)
+    subprocess.run([sys.executable, "-c", CUT_OFF, str(path)], check=False)
+    assert path.with_name("study.db-journal").stat().st_size > 0
+    assert check_storage_file(address)
+    storage = open_storage(address)
+    assert optuna.get_all_study_names(storage) == ["s"]
+    close_storage(storage)
 
 
 def test_a_journal_cut_in_its_first_line_is_one(tmp_path: Path) -> None:
