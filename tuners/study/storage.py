@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import sqlite3
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -183,10 +185,17 @@ def check_storage_file(address: str) -> bool:
 
 
 def _is_database(path: Path) -> bool:
-    # a write that a kill cut off is undone by the next reader, which a read-only one cannot do: it
-    # looks at the tables as they stand
-    cut_off = path.with_name(f"{path.name}-journal").exists()
-    uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if cut_off else ''}"
+    cut_off = path.with_name(f"{path.name}-journal")
+    if cut_off.exists():
+        # a write that a kill cut off is undone by whoever reads next, so that is done on a copy
+        with tempfile.TemporaryDirectory() as folder:
+            for file in (cut_off, path):
+                shutil.copy(file, folder)
+            return _has_tables((Path(folder) / path.name).as_uri())
+    return _has_tables(f"{path.resolve().as_uri()}?mode=ro")
+
+
+def _has_tables(uri: str) -> bool:
     with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     return "studies" in tables or tables <= _FIRST_TABLES
