@@ -236,15 +236,12 @@ def many_epochs(epochs: int, folder: Path) -> None:
     started = time.perf_counter()
     study = search(task, BOUNDS, trials=24, epochs=epochs, storage=storage, study_name="long")
     searched = time.perf_counter()
-    from tuners.comparison.shared_pairs import open_pairs_study
-
     compare(
         task,
         study.best_params["learning_rate"],
         pairs=30,
         epochs=epochs,
         study=study,
-        pairs_study=open_pairs_study(storage, study),
     )
     compared = time.perf_counter()
     report = time_report(study, folder / "long")

@@ -5,9 +5,10 @@
 
 Each point runs `run_search.py` on a small real task, kills it with SIGKILL at a random moment, runs
 the same command again until it ends, and compares the study with that of a run that nobody
-disturbed: numbers, states, rates, scores and curves of all trials, bounds, and the gains of all
-pairs. A third of the moments lie in the first half of the time, where the range test is; the others
-up to two seconds after a random one of the trials and pairs was told, wherever a slow machine is by
+disturbed: places, states, rates, scores and curves of all trials, bounds, and the gains of all
+pairs. (What a killed process held may have another number; another trial then stands for it.) A
+third of the moments lie in the first half of the time, where the range test is; the others up to
+two seconds after a random one of the trials and pairs was told, wherever a slow machine is by
 then. Counted are also the trials and pairs that were told before the kill and trained again.
 """
 
@@ -29,6 +30,9 @@ from typing import Any
 
 import numpy as np
 import optuna
+
+from tuners.study.schema import STALE, superseded
+from tuners.study.storage import close_storage, open_storage
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = """
@@ -54,7 +58,7 @@ def task():
     return TuningTask("tiny", build, *parts, batch_size=10)
 """
 SIZES = ("--epochs", "6", "--range-seeds", "2", "--trials", "24", "--pairs", "20")
-WHO = ("worker", "rescuer", "seconds")  # attributes that differ from run to run
+WHO = ("worker", "seconds")  # attributes that differ from run to run
 
 
 def command(folder: Path, *options: str) -> list[str]:
@@ -111,8 +115,6 @@ def load_studies(address: str) -> tuple[optuna.Study | None, optuna.Study | None
 
     Both are copies in memory, so that no connection stays open.
     """
-    from tuners.study.storage import close_storage, open_storage
-
     storage, memory = open_storage(address), optuna.storages.InMemoryStorage()
     found: list[optuna.Study | None] = []
     for name in ("tiny", "tiny pairs"):
@@ -127,17 +129,29 @@ def load_studies(address: str) -> tuple[optuna.Study | None, optuna.Study | None
 
 
 def shown(study: optuna.Study | None) -> list[tuple[Any, ...]]:
-    """Return everything about a study's trials but times and who ran them."""
+    """Return everything about a study's trials but times, numbers and who ran them, by place."""
     return [
         (
-            trial.number,
+            trial.user_attrs["place"],
             trial.state.name,
             trial.value,
             trial.params,
             {name: _timeless(value) for name, value in trial.user_attrs.items() if name not in WHO},
         )
-        for trial in ([] if study is None else study.trials)
+        for trial in standing(study)
     ]
+
+
+def standing(study: optuna.Study | None) -> list[optuna.trial.FrozenTrial]:
+    """Return a study's trials by place, without those that another one stands for."""
+    trials = [] if study is None else study.trials
+    replaced = superseded(trials)
+    kept = [
+        trial
+        for trial in trials
+        if trial.number not in replaced and trial.user_attrs.get("role") != STALE
+    ]
+    return sorted(kept, key=lambda trial: trial.user_attrs.get("place", -1))
 
 
 def _timeless(value: Any) -> Any:
@@ -161,12 +175,12 @@ def results(address: str) -> dict[str, Any]:
 
 
 def told(address: str) -> dict[tuple[str, int], Any]:
-    """Return when each finished trial of both studies was told, by study and number."""
+    """Return when each finished trial of both studies was told, by study and place."""
     return {
-        (study.study_name, trial.number): trial.datetime_complete
+        (study.study_name, trial.user_attrs["place"]): trial.datetime_complete
         for study in load_studies(address)
         if study is not None
-        for trial in study.trials
+        for trial in standing(study)
         if trial.state.is_finished()
     }
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from search_spaces._input import InputError, check_pair, check_range
+from search_spaces._input import InputError, check_choice, check_pair, check_range, check_whole
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -74,18 +73,10 @@ class LearningRateBounds:
                 f"`suggestion` must lie in [low, high] = [{low:g}, {high:g}], "
                 f"but got {suggestion:g}; pass e.g. {math.sqrt(low * high):.3g}."
             )
-        if self.status not in STATUSES:
-            raise InputError(
-                f"`status` must be one of {', '.join(STATUSES)}, but got {self.status!r}; "
-                "pass 'ok' for bounds of your own."
-            )
+        check_choice(self.status, STATUSES, "status", cure="pass 'ok' for bounds of your own")
         if self.seeds is not None:
-            if not isinstance(self.seeds, Integral) or self.seeds < 1:
-                raise InputError(
-                    f"`seeds` must be a whole number of 1 or more, but got {self.seeds!r}; "
-                    "pass None where no seeds were averaged."
-                )
-            object.__setattr__(self, "seeds", int(self.seeds))
+            cure = "pass None where no seeds were averaged"
+            object.__setattr__(self, "seeds", check_whole(self.seeds, "seeds", cure=cure))
         for name, value in (("low", low), ("high", high), ("suggestion", suggestion)):
             object.__setattr__(self, name, value)
         for name in _PAIRS:

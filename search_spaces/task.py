@@ -6,12 +6,13 @@ import hashlib
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from search_spaces._input import InputError, is_number, is_whole
+from search_spaces._input import InputError, check_rate, check_whole, is_number, is_whole
 
 Data = Any  # (x, y), (x, y, sample_weight) of arrays, or a tf.data.Dataset
 
@@ -84,6 +85,7 @@ class TuningTask:
     train: Data
     validation: Data
     test: Data | None = None
+    _: KW_ONLY
     batch_size: int = 32
     class_weight: Mapping[int, float] | None = None
     baseline_learning_rate: float | None = None
@@ -91,59 +93,31 @@ class TuningTask:
     materialise: bool = False
     facts: Mapping[str, str | int | float] | None = None
 
-    def __init__(
-        self,
-        name: str,
-        build_model: Callable[[], Any],
-        train: Data,
-        validation: Data,
-        test: Data | None = None,
-        *,
-        batch_size: int = 32,
-        class_weight: Mapping[int, float] | None = None,
-        baseline_learning_rate: float | None = None,
-        resplit: Callable[[int], tuple[Data, ...]] | None = None,
-        materialise: bool = False,
-        facts: Mapping[str, str | int | float] | None = None,
-    ) -> None:
-        if not isinstance(name, str) or not name.strip():
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
             raise InputError(
-                f"`name` must be a non-empty string, but got {name!r}; pass e.g. 'wine'."
+                f"`name` must be a non-empty string, but got {self.name!r}; pass e.g. 'wine'."
             )
-        for argument, value in (("build_model", build_model), ("resplit", resplit)):
+        for argument, value in (("build_model", self.build_model), ("resplit", self.resplit)):
             if not callable(value) and not (argument == "resplit" and value is None):
                 raise InputError(
                     f"`{argument}` must be a function, but got {type(value).__name__}; "
                     "pass the function itself, not what it returns."
                 )
-        if not is_whole(batch_size) or batch_size < 1:
-            raise InputError(
-                f"`batch_size` must be a whole number of 1 or more, but got {batch_size!r}; "
-                "pass e.g. 32."
-            )
-        rate = baseline_learning_rate
-        if rate is not None and not (is_number(rate) and 0 < rate < math.inf):
-            raise InputError(
-                f"`baseline_learning_rate` must be positive and finite, but got {rate!r}; pass "
-                "e.g. 1e-3, or None for the rate that the model was compiled with."
-            )
-        _check_class_weight(class_weight)
-        _check_facts(facts)
-        values = {
-            "name": name,
-            "build_model": build_model,
-            "train": check_data(train, "train", materialise=materialise),
-            "validation": check_data(validation, "validation", materialise=materialise),
-            "test": None if test is None else check_data(test, "test", materialise=materialise),
-            "batch_size": int(batch_size),
-            "class_weight": dict(class_weight) if class_weight else None,
-            "baseline_learning_rate": None if rate is None else float(rate),
-            "resplit": resplit,
-            "materialise": bool(materialise),
-            "facts": dict(facts) if facts else None,
-        }
-        for field, value in values.items():
-            object.__setattr__(self, field, value)
+        keep = partial(object.__setattr__, self)
+        keep("batch_size", check_whole(self.batch_size, "batch_size", cure="pass e.g. 32"))
+        if self.baseline_learning_rate is not None:
+            cure = "pass e.g. 1e-3, or None for the rate that the model was compiled with"
+            rate = check_rate(self.baseline_learning_rate, "baseline_learning_rate", cure=cure)
+            keep("baseline_learning_rate", rate)
+        _check_class_weight(self.class_weight)
+        _check_facts(self.facts)
+        for mapping in ("class_weight", "facts"):
+            keep(mapping, dict(getattr(self, mapping) or {}) or None)
+        for part in ("train", "validation", "test"):
+            data = getattr(self, part)
+            if part != "test" or data is not None:
+                keep(part, check_data(data, part, materialise=self.materialise))
 
     @property
     def streams(self) -> bool:
@@ -180,8 +154,7 @@ class TuningTask:
 
 def with_data(task: TuningTask, **changes: Any) -> TuningTask:
     """Return the task with some of its arguments replaced."""
-    arguments = {name: getattr(task, name) for name in TuningTask.__dataclass_fields__}
-    return TuningTask(**{**arguments, **changes})
+    return replace(task, **changes)
 
 
 def check_data(data: Data, name: str, *, materialise: bool = False) -> Data:

@@ -8,7 +8,6 @@ are trained on. The model is a dense network of 128, 256 and 256 ReLU units with
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from functools import partial
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from search_spaces._input import InputError
+from search_spaces._input import InputError, check_choice, check_whole, is_number
 from search_spaces.task import TuningTask
 from search_spaces.wine_csv import MEASURES, find_wine_csv, parse_wine_csv, read_bytes
 
@@ -96,14 +95,12 @@ def wine_task(
         (34, 330)
     """
     optimizer = check_optimizer(optimizer)
-    if isinstance(validation_fraction, bool) or not (
-        isinstance(validation_fraction, (int, float)) and 0 <= validation_fraction < 1
-    ):
+    if not (is_number(validation_fraction) and 0 <= validation_fraction < 1):
         raise InputError(
             "`validation_fraction` must be a number of 0 or more and below 1, "
             f"but got {validation_fraction!r}; pass e.g. 0.2."
         )
-    _check_seed(seed)
+    seed = _check_seed(seed)
     source = find_wine_csv() if csv is None else csv
     content = read_bytes(source)
     name = repr(str(source))
@@ -135,7 +132,7 @@ def wine_task(
             "test_good": int(test[1].sum()),
             "test_bad": int((1 - test[1]).sum()),
             "validation_fraction": float(validation_fraction),
-            "validation_seed": int(seed),
+            "validation_seed": seed,
             "features": len(FEATURES),
             "feature_names": ", ".join(FEATURES),
             "optimizer": optimizer,
@@ -206,7 +203,7 @@ def split_validation(rows: WineRows, fraction: float, seed: int) -> tuple[Pair, 
     from sklearn.model_selection import train_test_split
     from sklearn.preprocessing import StandardScaler
 
-    _check_seed(seed)
+    seed = _check_seed(seed)
     x, y = rows.train
     order = np.arange(len(y))
     train = validation = order
@@ -217,9 +214,7 @@ def split_validation(rows: WineRows, fraction: float, seed: int) -> tuple[Pair, 
                 f"`validation_fraction` must leave two rows or more to train on and to validate, "
                 f"but {fraction:g} of {len(y)} rows is {held}; pass e.g. 0.2, or add rows."
             )
-        train, validation = train_test_split(
-            order, test_size=held, random_state=int(seed), stratify=y
-        )
+        train, validation = train_test_split(order, test_size=held, random_state=seed, stratify=y)
     scaler = StandardScaler().fit(x[train])
     train_pair, validation_pair, test_pair = (
         (scaler.transform(inputs).astype("float32"), labels)
@@ -228,27 +223,18 @@ def split_validation(rows: WineRows, fraction: float, seed: int) -> tuple[Pair, 
     return train_pair, validation_pair, test_pair
 
 
-def _check_seed(seed: int) -> None:
-    if isinstance(seed, bool) or not (isinstance(seed, (int, np.integer)) and 0 <= seed < 2**32):
-        raise InputError(
-            f"`seed` must be a whole number from 0 to 4294967295, but got {seed!r}; pass e.g. 42."
-        )
+def _check_seed(seed: Any) -> int:
+    return check_whole(seed, "seed", 0, 2**32 - 1, cure="pass e.g. 42")
 
 
-def check_optimizer(optimizer: str) -> str:
+def check_optimizer(optimizer: Any) -> str:
     """Return the name of a Keras optimizer in lower case.
 
     Raises:
-        ValueError: It is not in `OPTIMIZERS`; the message suggests the nearest names.
+        ValueError: It is not in `OPTIMIZERS`; the message suggests the nearest name.
     """
-    name = optimizer.lower() if isinstance(optimizer, str) else ""
-    if name in OPTIMIZERS:
-        return name
-    close = difflib.get_close_matches(name, OPTIMIZERS, n=3)
-    cure = f"did you mean {' or '.join(close)}?" if close else "pass e.g. 'adam'."
-    raise InputError(
-        f"`optimizer` must be one of {', '.join(OPTIMIZERS)}, but got {optimizer!r}; {cure}"
-    )
+    name = optimizer.lower() if isinstance(optimizer, str) else optimizer
+    return check_choice(name, OPTIMIZERS, "optimizer", cure="pass e.g. 'adam'")
 
 
 def build_wine_model(optimizer: str = "adam") -> Any:

@@ -4,6 +4,10 @@ The layout is that of the well-known Kaggle copy: a header with the columns of `
 order, and a row a wine. What people's copies differ in is accepted: quotes, spaces round cells,
 capitals, CRLF, a byte-order mark, semicolons or tabs for commas, further columns, blank lines.
 What would change a number in silence is refused: decimal commas, text, formulas, ragged rows.
+
+Rows are split by `csv`, not by `pandas.read_csv`, whose engine in C takes a short row for one with
+blank cells and counts lines past quoted line ends wrongly, and whose engine in Python refuses a
+space after a quote.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search_spaces._input import InputError
 
@@ -37,7 +41,7 @@ MEASURES = (
 )
 COLUMNS = ("type", *MEASURES, "quality")
 
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+_MISSING = ("", "na", "n/a", "nan", "null", "none", "?", "-")
 _LARGEST = 1e15  # far above any measure; scaled values stay finite in float32
 _FORMULA = ("=", "@", "+=", "-=")
 
@@ -136,11 +140,7 @@ def parse_wine_csv(content: bytes, name: str = "the CSV") -> pd.DataFrame:
     if not cells:
         raise InputError(f"{name} must have a row after its header, but has none; check the file.")
     table = pd.DataFrame(cells, columns=list(COLUMNS), dtype=object)
-    missing = table.map(lambda cell: cell.lower() in _MISSING)
-    columns = {"type": _read_types(table["type"], missing["type"], lines, name)}
-    for column in COLUMNS[1:]:
-        columns[column] = _read_numbers(table[column], missing[column], lines, name)
-    return pd.DataFrame(columns)
+    return table.apply(_read_column, args=(lines, name))
 
 
 def _decode(content: bytes, name: str) -> str:
@@ -166,18 +166,15 @@ def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
     lines = csv.reader(
         io.StringIO(text, newline=""), delimiter=_separator(text), skipinitialspace=True
     )
-    while True:
-        try:
-            row = next(lines, None)
-        except csv.Error as error:
-            raise InputError(
-                f"{name} must be a CSV, but line {lines.line_num} cannot be split into cells "
-                f"({error}); look for a stray quote."
-            ) from None
-        if row is None:
-            return
-        if len(row) > 1 or (row and row[0].strip()):
-            yield lines.line_num, row
+    try:
+        for row in lines:
+            if len(row) > 1 or (row and row[0].strip()):
+                yield lines.line_num, row
+    except csv.Error as error:
+        raise InputError(
+            f"{name} must be a CSV, but line {lines.line_num} cannot be split into cells "
+            f"({error}); look for a stray quote."
+        ) from None
 
 
 def _separator(text: str) -> str:
@@ -194,7 +191,6 @@ def _separator(text: str) -> str:
 def _find_columns(header: list[str], name: str) -> list[int]:
     """Return where each of `COLUMNS` stands in the header; further columns are ignored."""
     plain = [_plain(cell) for cell in header]
-    places = []
     for column in COLUMNS:
         count = plain.count(_plain(column))
         if count > 1:
@@ -206,39 +202,33 @@ def _find_columns(header: list[str], name: str) -> list[int]:
             close = difflib.get_close_matches(
                 column, [cell for cell in header[:500] if len(cell) < 100], n=1
             )
-            hint = f"did you mean to rename {close[0]!r}?" if close else _describe(header)
+            names = ", ".join(map(_short, header[:4])) or "nothing"
+            more = f" and {len(header) - 4} more" if len(header) > 4 else ""
+            hint = f"its first line names {names}{more}, where it should name {', '.join(COLUMNS)}."
+            if close:
+                hint = f"did you mean to rename {close[0]!r}?"
             raise InputError(f"{name} must have the column {column!r}, but has not; {hint}")
-        places.append(plain.index(_plain(column)))
-    return places
+    return [plain.index(_plain(column)) for column in COLUMNS]
 
 
-def _describe(header: list[str]) -> str:
-    names = ", ".join(_short(cell) for cell in header[:4])
-    more = f" and {len(header) - 4} more" if len(header) > 4 else ""
-    wanted = ", ".join(COLUMNS)
-    return f"its first line names {names or 'nothing'}{more}, where it should name {wanted}."
-
-
-def _read_types(cells: pd.Series, missing: pd.Series, lines: list[int], name: str) -> pd.Series:
-    types = cells.str.lower().mask(missing, None)
-    for place in (~missing & ~types.isin(TYPES)).to_numpy().nonzero()[0][:1]:
-        raise InputError(
-            f"The column 'type' of {name} must be white or red, but line {lines[place]} has "
-            f"{_short(cells[place])}; correct it or leave the cell blank to drop the row."
-        )
-    return types
-
-
-def _read_numbers(cells: pd.Series, missing: pd.Series, lines: list[int], name: str) -> pd.Series:
+def _read_column(cells: pd.Series[Any], lines: list[int], name: str) -> pd.Series:
     import pandas as pd
 
-    numbers = pd.to_numeric(cells.mask(missing), errors="coerce").astype("float64")
-    for place in (~missing & ~(numbers.abs() <= _LARGEST)).to_numpy().nonzero()[0][:1]:
+    given = cells.mask(cells.str.lower().isin(_MISSING), None)
+    if cells.name == "type":
+        rule = "be white or red"
+        values: pd.Series = given.str.lower()
+        good = values.isin(TYPES)
+    else:
+        rule = "hold finite numbers"
+        values = pd.to_numeric(given, errors="coerce").astype("float64")
+        good = values.abs() <= _LARGEST
+    for place in (given.notna() & ~good).to_numpy().nonzero()[0][:1]:
         raise InputError(
-            f"The column {cells.name!r} of {name} must hold finite numbers, but line "
-            f"{lines[place]} has {_short(cells[place])}; {_cure(cells[place])}."
+            f"The column {cells.name!r} of {name} must {rule}, but line {lines[place]} has "
+            f"{_short(cells[place])}; {_cure(cells[place])}."
         )
-    return numbers
+    return values
 
 
 def _cure(cell: str) -> str:

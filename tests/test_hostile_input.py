@@ -198,7 +198,7 @@ ODD: list[Any] = [
     float("inf"),
     float("nan"),
 ]
-ATTRIBUTES = ("facts", "bounds", "curve", "comparison", "job", "settings", "worker x", SCRIPT)
+ATTRIBUTES = ("facts", "bounds", "curve", "comparison", "settings", "worker x", SCRIPT)
 
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
@@ -617,7 +617,7 @@ def test_any_words_for_options_end_in_one_line(given_options: list[tuple[str, st
         assert len(errors.getvalue().splitlines()) == 1, errors.getvalue()
 
 
-# --- whole jobs: what a run of ours finds when it is gone on with ---------------------------------
+# --- whole jobs: what a run of ours finds when it is resumed -------------------------------------
 
 TASK = """
 import numpy as np
@@ -686,8 +686,7 @@ OTHER_VERSIONS = {
     ),
     "a comparison of another type": ("comparison", "7"),
     "a comparison that lacks keys": ("comparison", '{"pairs": 1}'),
-    "a job of another type": ("job", '"x"'),
-    "a job with a further key": ("job", '{"further": 1}'),
+    "settings with further keys": ("settings", '{"further": 1}'),
     "settings of another type": ("settings", "[1]"),
     "settings that lack keys": ("settings", '{"task": "x"}'),
 }
@@ -695,7 +694,7 @@ OTHER_VERSIONS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", OTHER_VERSIONS)
-def test_a_run_of_another_version_is_refused_or_gone_on_with(
+def test_a_run_of_another_version_is_refused_or_resumed(
     case: str, finished: Path, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(finished, workplace, dirs_exist_ok=True)

@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 import run_search
-from benchmarks.resume import TASK, command, finish, kill, load_studies, results, start, told
+from benchmarks.resume import (
+    TASK,
+    command,
+    finish,
+    kill,
+    load_studies,
+    results,
+    standing,
+    start,
+    told,
+)
 from tests.postgres import running_server
 
 pytestmark = pytest.mark.slow
@@ -42,7 +52,7 @@ from tuners.study.storage import open_storage
 from tuners.study.heartbeat import at_work
 
 study = optuna.load_study(study_name="tiny", storage=open_storage(sys.argv[1]))
-with at_work(study):
+with at_work(study, "one only"):
     print("at work", flush=True)
     time.sleep(60)
 """
@@ -127,11 +137,9 @@ def test_two_workers_on_postgresql_one_killed(place: Path) -> None:
         study, pairs = load_studies(server.address)
         assert study is not None
         assert pairs is not None
-        counted = [trial for trial in study.trials if trial.user_attrs["role"] != "stale"]
-        assert len(counted) == 24
+        assert [trial.user_attrs["place"] for trial in standing(study)] == list(range(24))
         assert all(trial.state.is_finished() for trial in [*study.trials, *pairs.trials])
-        kept = [trial for trial in pairs.trials if trial.user_attrs.get("role") != "stale"]
-        seeds = [trial.user_attrs["pair"]["seed"] for trial in kept]
+        seeds = [trial.user_attrs["pair"]["seed"] for trial in standing(pairs)]
         assert sorted(seeds) == list(range(1000, 1020))
         assert study.user_attrs["comparison"]["pairs"] == 20
         assert "hush" not in str(study.user_attrs)
@@ -142,7 +150,7 @@ def test_two_workers_on_postgresql_one_killed(place: Path) -> None:
 def _workers(address: str) -> set[str]:
     study, _ = load_studies(address)
     trials = [] if study is None else study.trials
-    return {trial.user_attrs.get("rescuer", trial.user_attrs["worker"]) for trial in trials}
+    return {trial.user_attrs["worker"] for trial in trials if "worker" in trial.user_attrs}
 
 
 @pytest.mark.postgres
@@ -186,7 +194,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     _, errors = process.communicate()
     assert process.returncode == 1, errors
     assert "Traceback" not in errors
-    assert "the same command goes on where it stopped" in errors
+    assert "Run the same command to resume." in errors
     assert journal.stat().st_size <= 30_000
     assert not journal.read_bytes().endswith(b"\n")  # a line was cut off
     finish(arguments)

@@ -188,7 +188,7 @@ def test_rows_that_cannot_be_split_are_refused(rows, message, tmp_path):
     [
         ({"csv": "nowhere.csv"}, "`csv` must be the path of a file that exists"),
         ({"csv": 5}, "`csv` must be the path of a file, but got 5"),
-        ({"optimizer": "adm"}, "`optimizer` must be one of .* got 'adm'; did you mean adam"),
+        ({"optimizer": "adm"}, "`optimizer` must be one of .* got 'adm'; did you mean 'adam'"),
         ({"optimizer": "?"}, r"`optimizer` must be one of .* got '\?'; pass e.g. 'adam'"),
         ({"optimizer": None}, "`optimizer` must be one of .* got None; pass e.g. 'adam'"),
         ({"validation_fraction": 1.0}, "`validation_fraction` must be .* below 1, but got 1.0"),

@@ -66,3 +66,8 @@ def dense_model(optimizer: Any = "sgd", *, width: int = 8, **options: Any) -> An
         return model
 
     return build
+
+
+def small_tasks() -> dict[str, TuningTask]:
+    """Return a task by its name, as each process of a pool builds it for itself."""
+    return {"small": make_task(dense_model("sgd"))}

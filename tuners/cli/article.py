@@ -19,16 +19,17 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from search_spaces import TuningTask, wine_task
+from search_spaces._input import InputError
 from search_spaces.task import with_data
 from tuners.cli.console import Screen
-from tuners.cli.errors import DONE, Refused, UserError, users_input
-from tuners.cli.options import check_count, check_seed
+from tuners.cli.errors import DONE, users_input
+from tuners.cli.option_checks import check_folder_name
 from tuners.cli.run_folder import locked, make_folder
-from tuners.cli.settings import differences
 from tuners.cli.tensorflow_logging import load_tensorflow
 from tuners.comparison.comparing import compare
 from tuners.comparison.confusion import count_confusion
 from tuners.curves.loss_curve import LossCurve
+from tuners.engines.opening import differences
 from tuners.figures.curves import plain_lines
 from tuners.figures.style import png
 from tuners.report import write_whole
@@ -59,7 +60,7 @@ class ArticleOptions:
         out: Folder for the plots and the numbers.
 
     Raises:
-        UserError: An option breaks its rule.
+        InputError: An option breaks its rule.
     """
 
     data: str | None = None
@@ -69,11 +70,7 @@ class ArticleOptions:
     out: str = "runs/article"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "pairs"):
-            check_count(getattr(self, name), name)
-        check_seed(self.seed)
-        if not self.out.strip() or "\0" in self.out:
-            raise UserError(f"`--out` must be a folder, but got {self.out!r}; pass e.g. runs/mine.")
+        check_folder_name(self.out)
 
 
 def ramp_rate(epoch: int) -> float:
@@ -94,10 +91,10 @@ def carry_out_article(options: ArticleOptions, screen: Screen) -> int:
         screen: Where to print.
 
     Raises:
-        UserError: The data break a rule, or the folder holds something else.
+        InputError: The data break a rule, or the folder holds something else.
     """
-    with screen.ours_alone():
-        with users_input("`--data`" if options.data is not None else ""):
+    with screen.quiet_output():
+        with users_input("`--data`", OSError):
             task = wine_task(options.data, validation_fraction=0.0)
         folder = Path(options.out).expanduser()
         settings = {name: value for name, value in asdict(options).items() if name != "out"}
@@ -122,7 +119,7 @@ def read_result(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     """Return what an earlier run of the same settings wrote, None where there is nothing.
 
     Raises:
-        UserError: The file holds something else.
+        InputError: The file holds something else.
     """
     if not path.exists():
         return None
@@ -130,10 +127,10 @@ def read_result(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
         result = json.loads(path.read_text(encoding="utf-8"))
         known = dict(result["settings"])
     except (OSError, ValueError, TypeError, KeyError):
-        raise Refused(f"{str(path)!r} is no result of `article`; pass another --out.") from None
+        raise InputError(f"{str(path)!r} is no result of `article`; pass another --out.") from None
     differing = differences(known, settings)
     if differing:
-        raise Refused(
+        raise InputError(
             f"{str(path)!r} was made with other settings: {'; '.join(differing)}; "
             "use the same settings, or another --out."
         )
@@ -157,7 +154,7 @@ def repeat(task: TuningTask, options: ArticleOptions, screen: Screen) -> dict[st
 
     default = run("Adam's default", lambda _: DEFAULT_RATE)
     ramp = run("growing rate", ramp_rate)
-    curve = LossCurve(rates, ramp["curves"]["loss"], kind="per_epoch")
+    curve = LossCurve(np.array(rates), np.array(ramp["curves"]["loss"]), kind="per_epoch")
     picked = curve.suggest("article")
     chosen = run(f"rate {picked:.4g}", lambda _: picked)
     with screen.stage("pairs", "epochs") as tell:

@@ -7,15 +7,28 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import optuna
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from tuners.report.formatting import duration
+from tuners.report.formatting import duration, hide_passwords
+from tuners.report.summary import summarize
+from tuners.report.terminal import as_text, end_block
 
 SECONDS_A_LINE = 10.0
 PIPE_WIDTH = 120
@@ -45,7 +58,7 @@ class Screen:
         self.result.file.write(text.rstrip("\n") + "\n")
 
     def note(self, *renderables: Any) -> None:
-        """Print how it goes on standard error, unless it shall be silent."""
+        """Print progress on standard error, unless it shall be silent."""
         if not self.silent:
             _print(self.progress, renderables)
 
@@ -57,18 +70,11 @@ class Screen:
         """Print a warning on standard error."""
         self.say(f"warning: {text}")
 
-    def finish(self, study: Any, page: Any) -> None:
-        """Print the result: `report.json`, or what was found in words."""
+    def finish(self, study: Any, page: Path) -> None:
+        """Print `report.json`; or what was found, with `--quiet` the verdict and the page only."""
         if self.json:
             self.print_json(page.with_suffix(".json").read_text(encoding="utf-8"))
-        else:
-            self.end(study, page)
-
-    def end(self, study: Any, page: Any) -> None:
-        """Print what was found; with `--quiet` the verdict and where the report is."""
-        from tuners.report.summary import summarize
-        from tuners.report.terminal import end_block
-
+            return
         summary = summarize(study)
         if self.silent:
             self.print(f"{summary['headline']}.")
@@ -78,7 +84,7 @@ class Screen:
 
     @contextlib.contextmanager
     def stage(self, title: str, unit: str) -> Iterator[Tell]:
-        """Show how a stage goes on; yields `tell(done, total)`.
+        """Show the progress of a stage; yields `tell(done, total)`.
 
         Args:
             title: What is done, for example "search".
@@ -104,15 +110,6 @@ class Screen:
 
     @contextlib.contextmanager
     def _stage_bar(self, title: str, unit: str) -> Iterator[Tell]:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -127,10 +124,8 @@ class Screen:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
     @contextlib.contextmanager
-    def ours_alone(self) -> Iterator[None]:
+    def quiet_output(self) -> Iterator[None]:
         """Show Python's warnings in one line, and keep what others print off standard output."""
-        import optuna
-
         optuna.logging.set_verbosity(optuna.logging.WARNING)
 
         def show(message: Warning | str, *_: Any) -> None:
@@ -145,6 +140,22 @@ class Screen:
                 yield
 
 
+def command_line(program: str, arguments: Sequence[str]) -> str:
+    """Return the command as it can be typed again, passwords as `***`.
+
+    Args:
+        program: Path or name that the command was started by.
+        arguments: What followed it.
+
+    Example:
+        >>> command_line("run_search.py", ["--seed", "1", "--out", "my runs"])
+        "python run_search.py --seed 1 --out 'my runs'"
+    """
+    name = Path(program).name
+    start = f"python {name}" if name.endswith(".py") else "lr-range-search"
+    return " ".join([start, *(shlex.quote(hide_passwords(each)) for each in arguments)])
+
+
 def _console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, highlight=False)
     if not console.is_terminal and not os.environ.get("COLUMNS"):
@@ -155,8 +166,6 @@ def _console(*, stderr: bool) -> Console:
 def _print(console: Console, parts: Sequence[Any]) -> None:
     for part in parts:
         if not isinstance(part, str) and not console.is_terminal:
-            from tuners.report.terminal import as_text
-
             part = as_text(part, console.width).rstrip("\n")
         console.print(part, markup=False, soft_wrap=isinstance(part, str))
 

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from tuners.cli.pipeline import Job
+import numpy as np
+
+from search_spaces import TuningTask
+from tuners.cli.options import JobOptions
+from tuners.range_tests.runner import sweep_size
+from tuners.report.formatting import duration
+from tuners.training.models import steps_per_epoch
+from tuners.training.runner import train_steps
 
 # of `range_test`: where its ramp and its sweep end depends on the losses
 RAMP_STEPS, SWEEP_STEPS, SWEEP_RATES = 100, 200, 9
 TIMED_STEPS, TIMED_LANES = 20, 8
 
 
-def make_plan(job: Job) -> dict[str, Any]:
+def make_plan(options: JobOptions, tasks: Mapping[str | None, TuningTask]) -> dict[str, Any]:
     """Return the lanes, steps and epochs of each part, and seconds from timed steps.
 
     Nothing is trained but the timed steps, and nothing is written.
 
     Args:
-        job: What `tuners.cli.pipeline.prepare` returned.
+        options: The checked options.
+        tasks: What is tuned, by optimizer.
 
     Returns:
         `parts`, a list of dicts with name, lanes, steps (of a lane), epochs (of a lane) and
         seconds; `seconds_a_step` of one lane; `seconds_to_compile`; `seconds` in all.
     """
-    from tuners.range_tests.runner import sweep_size
-    from tuners.training.models import steps_per_epoch
-
-    options = job.options
-    an_epoch = max(steps_per_epoch(task) for task in job.tasks.values())
+    an_epoch = max(steps_per_epoch(task) for task in tasks.values())
     parts: list[dict[str, Any]] = []
 
     def add(name: str, lanes: int, steps: int, epochs: int) -> None:
         parts.append({"name": name, "lanes": lanes, "steps": steps, "epochs": epochs})
 
-    for label in job.tasks:
+    for label in tasks:
         name = "range test" if label is None else f"range test of {label}"
         if options.bounds is None:
             add(f"{name}, ramp", options.range_seeds, RAMP_STEPS, 0)
@@ -42,10 +47,10 @@ def make_plan(job: Job) -> dict[str, Any]:
             add(f"{name}, sweep", SWEEP_RATES * seeds, steps, 0)
     add("search", options.trials, options.epochs * an_epoch, options.epochs)
     add("comparison", 2 * options.pairs, options.epochs * an_epoch, options.epochs)
-    first, step, how = time_steps(job)
+    first, step, how = time_steps(options, next(iter(tasks.values())))
     for part in parts:
         part["seconds"] = round(part["lanes"] * part["steps"] * step, 1)
-    compiling = first * len(job.tasks)
+    compiling = first * len(tasks)
     return {
         "parts": parts,
         "how": how,
@@ -55,17 +60,11 @@ def make_plan(job: Job) -> dict[str, Any]:
     }
 
 
-def time_steps(job: Job) -> tuple[float, float, str]:
+def time_steps(options: JobOptions, task: TuningTask) -> tuple[float, float, str]:
     """Return seconds of a first step, seconds of one lane's step after it, and how they ran."""
-    import numpy as np
-
-    from tuners.training.runner import train_steps
-
-    task = next(iter(job.tasks.values()))
     lanes = 1 if task.streams else TIMED_LANES
-    seeds, how = np.arange(lanes), job.options.how
-    rates = np.full((2, lanes), job.options.declared[0])
-    first = train_steps(task, rates, seeds, how=how)
+    seeds, rates = np.arange(lanes), np.full((2, lanes), options.declared[0])
+    first = train_steps(task, rates, seeds, how=options.how)
     many = train_steps(task, np.repeat(rates, TIMED_STEPS // 2, axis=0), seeds, how=first.how)
     return first.seconds, many.seconds / (TIMED_STEPS * lanes), many.how
 
@@ -76,8 +75,6 @@ def describe_plan(plan: dict[str, Any]) -> list[str]:
     Args:
         plan: What `make_plan` returned.
     """
-    from tuners.report.formatting import duration
-
     lines = ["part                     lanes    steps  epochs   about"]
     for part in plan["parts"]:
         epochs = part["epochs"] or "-"

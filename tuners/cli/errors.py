@@ -4,44 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import re
 import sys
+import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+from search_spaces._input import InputError
+from tuners.report.formatting import hide_passwords, shorten
 
 DONE, FAULT, USER, ALL_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
-_OURS = ("tuners", "search_spaces", "run_search")
-_CHECKS = (ValueError, TypeError, OSError, ImportError)
 _STORAGE = ("sqlalchemy", "psycopg", "psycopg2", "sqlite3", "optuna.storages")
-
-
-class UserError(Exception):
-    """What the user can cure: the rule, the value received and the cure, in one line."""
-
-
-class Refused(UserError):
-    """A folder or study that was made with other settings."""
+_KEPT = "The traceback is in"
 
 
 @contextlib.contextmanager
-def users_input(what: str = "") -> Iterator[None]:
-    """Turn the errors of checks inside the block into a `UserError`.
+def users_input(what: str, kind: type[Exception] = InputError) -> Iterator[None]:
+    """Say of failed checks inside the block what they read.
 
     Args:
-        what: What the block reads, put before the message; "" leaves the message as it is.
+        what: What the block reads, put before the message.
+        kind: Further errors that are the user's to cure here, for example `OSError`.
     """
     try:
         yield
-    except UserError:
-        raise
-    except _CHECKS as error:
-        raise UserError(f"{what}: {one_line(error)}" if what else one_line(error)) from error
+    except (InputError, kind) as error:
+        raise InputError(f"{what}: {one_line(error)}") from error
 
 
 @contextlib.contextmanager
 def storage_errors(where: str, verb: str, cure: str) -> Iterator[None]:
-    """Turn whatever a storage raises inside the block into a `UserError`.
+    """Turn whatever a storage raises inside the block into an `InputError`.
 
     Args:
         where: The storage as an error calls it.
@@ -50,14 +46,14 @@ def storage_errors(where: str, verb: str, cure: str) -> Iterator[None]:
     """
     try:
         yield
-    except UserError:
+    except InputError:
         raise
     except Exception as error:  # drivers and Optuna raise what they like
         problem = f"{type(error).__name__}: {one_line(error)[:300]}"
     else:
         return
     # raised outside of the block, so that no traceback shows the driver's own message
-    raise UserError(f"`--storage` {where} cannot be {verb} ({problem}); {cure}.")
+    raise InputError(f"`--storage` {where} cannot be {verb} ({problem}); {cure}.")
 
 
 def one_line(error: BaseException) -> str:
@@ -67,8 +63,6 @@ def one_line(error: BaseException) -> str:
         >>> one_line(ValueError("a\n  b")), one_line(KeyError())
         ('a b', 'KeyError')
     """
-    from tuners.report.formatting import hide_passwords, shorten
-
     try:
         text = " ".join(str(error).split()) or type(error).__name__
     except Exception:  # a user's own class may fail at this too
@@ -86,40 +80,79 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
-def judge(error: Exception) -> tuple[int, str]:
+def judge(error: BaseException) -> tuple[int, str]:
     """Return exit code and message of an error that ended the command.
 
     Args:
-        error: What was raised. A `UserError`, or an error raised by a check of ours, is the
+        error: What was raised. An `InputError`, or what the parser of the options raises, is the
             user's to cure; an error of a storage's driver is a storage lost midway; any other is
-            a fault of ours.
+            a fault of ours, whatever its class.
     """
-    last = _last_module(error)
-    if isinstance(error, UserError):
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "stopped"
+    if hasattr(error, "format_message"):
+        return USER, _parsers_message(error)
+    if isinstance(error, InputError):
         return USER, one_line(error)
-    if last.startswith(_STORAGE) or type(error).__module__.startswith(_STORAGE):
+    places = (_last_module(error), type(error).__module__)
+    if any(place.startswith(_STORAGE) for place in places) or (
+        type(error).__name__ == "StorageInternalError"
+    ):
         return FAULT, f"the storage failed midway ({one_line(error)}); nothing told to it is lost."
-    if type(error).__name__ == "StorageInternalError":
-        return FAULT, f"the storage failed midway ({one_line(error)}); nothing told to it is lost."
-    if isinstance(error, ValueError) and last.split(".")[0] in _OURS:
-        return USER, one_line(error)
     if isinstance(error, OSError) and error.strerror:
         place = f" {str(error.filename)!r}" if error.filename else ""
         return FAULT, f"a file could not be written or read:{place} {error.strerror}."
-    return FAULT, f"unexpected {type(error).__name__}: {one_line(error)}"
+    return FAULT, f"unexpected {type(error).__name__}: {one_line(error)}."
 
 
-def keep_traceback(error: Exception, folder: Path) -> Path | None:
-    """Write an error's traceback, without passwords, to a folder that is there; return its path."""
-    from tuners.report.formatting import hide_passwords
+def keep_traceback(error: BaseException, folder: Path | None = None) -> None:
+    """Write an error's traceback, without passwords, to a file that a note on the error names.
 
-    path = folder / "error.txt"
-    lines = "".join(traceback.format_exception(error))
+    Args:
+        error: What was raised.
+        folder: Where it is written as error.txt; None, or one that cannot be written, means the
+            system's folder for temporary files.
+    """
+    text = hide_passwords("".join(traceback.format_exception(error)))
+    if folder is not None:
+        with contextlib.suppress(OSError):
+            path = folder / "error.txt"
+            path.write_text(text, encoding="utf-8", errors="replace")
+            error.add_note(f"{_KEPT} {path}.")
+            return
+    with (
+        contextlib.suppress(OSError),
+        tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="replace", prefix="error-", suffix=".txt", delete=False
+        ) as file,
+    ):
+        file.write(text)
+        error.add_note(f"{_KEPT} {file.name}.")
+
+
+@contextlib.contextmanager
+def fault_explained(folder: Path) -> Iterator[None]:
+    """Keep the traceback of a fault inside the block in a folder, and say how to resume."""
     try:
-        path.write_text(hide_passwords(lines), encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return path
+        yield
+    except Exception as error:
+        if judge(error)[0] == FAULT:
+            keep_traceback(error, folder)
+            error.add_note("Run the same command to resume.")
+        raise
+
+
+def conclude(error: BaseException) -> int:
+    """Print in one line what ended the command, see that a traceback is kept; return the code."""
+    code, message = judge(error)
+    if code == INTERRUPTED:
+        print(message, file=sys.stderr)
+        return code
+    if code == FAULT and not any(_KEPT in note for note in getattr(error, "__notes__", [])):
+        keep_traceback(error)
+    line = " ".join([message, *getattr(error, "__notes__", [])])
+    print(f"error: {line}", file=sys.stderr)
+    return code
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -133,35 +166,16 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else "."
 
 
-def refuse_options(given: Sequence[str], command: str) -> None:
-    """Check that no options of the whole job stand before a subcommand, which would ignore them.
-
-    Raises:
-        UserError: There are some.
-    """
-    if given:
-        shown = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise UserError(
-            f"`{command}` takes its options after its name, but got {shown} before it; "
-            f"see {command} --help."
-        )
-
-
-def guarded(command: Callable[[], int | None]) -> int:
-    """Call a command, print an error of it in one line, and return its exit code."""
-    try:
-        return command() or DONE
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return INTERRUPTED
-    except Exception as error:
-        if hasattr(error, "format_message"):  # an option that the parser refused
-            code, message = USER, printable(" ".join(error.format_message().split()))
-        else:
-            code, message = judge(error)
-        notes = " ".join(getattr(error, "__notes__", []))
-        print(f"error: {message}{' ' if notes else ''}{notes}", file=sys.stderr)
-        return code
+def _parsers_message(error: Any) -> str:
+    """Return what Typer says of an option in one line, with the value and the nearest choice."""
+    text = printable(" ".join(error.format_message().split())).replace("Value error, ", "")
+    found = re.fullmatch(r"(.*: '(.*)' is not one of (.*))\.", text)
+    if found:
+        return found[1] + nearest(found[2], re.findall(r"'(.*?)'", found[3]))
+    cause = error.__cause__  # of a pydantic check, whose message leaves the value out
+    if hasattr(cause, "errors"):
+        text += f", but got {printable(shorten(cause.errors()[0]['input']))}."
+    return text
 
 
 def _last_module(error: BaseException) -> str:

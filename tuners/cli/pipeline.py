@@ -1,33 +1,49 @@
-"""The whole job: range test, search, comparison, report; what is done already is left out."""
+"""The steps of a job: load, open the study, range test, search, comparison, report.
+
+`run_search.py` calls them in this order. Each leaves out what the study holds already, so that
+the same command resumes a job.
+"""
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from tuners.cli import run_folder
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from search_spaces import TuningTask
+from search_spaces._input import InputError
+from tuners import compare, range_test, search, write_report
+from tuners.cli import errors, run_folder, tasks
 from tuners.cli.console import Screen
-from tuners.cli.errors import ALL_FAILED, DONE, users_input
+from tuners.cli.dry_run import describe_plan, make_plan
+from tuners.cli.option_checks import check_options
 from tuners.cli.options import JobOptions
-from tuners.cli.settings import job_settings
-from tuners.cli.tasks import baseline_task, check_task, load_tasks, safe_name
 from tuners.cli.tensorflow_logging import load_tensorflow
-
-if TYPE_CHECKING:
-    import optuna
-    from optuna.storages import BaseStorage
-    from optuna.trial import FrozenTrial
-
-    from search_spaces import TuningTask
-    from tuners.comparison.result import Comparison
+from tuners.cli.workers import job_pool
+from tuners.comparison.result import Comparison, recorded_comparison
+from tuners.engines import opening
+from tuners.integrations.narrowing import as_bounds
+from tuners.report.terminal import start_block, trial_line
+from tuners.report.trial_rows import best_row, trial_rows
+from tuners.study import heartbeat, recording
+from tuners.study.metadata import machine_facts, task_facts
+from tuners.study.storage import close_storage, hide_password, one_process_only, open_storage
+from tuners.study.work_queue import do_once
+from tuners.training.pool import TrainingPool
 
 Value = TypeVar("Value")
 
 SAME = 1e-9  # share by which a rate read back from a storage may differ
+UNUSABLE = "see to its rights, its space and whether it is a database of Optuna's"
+OTHER = "another --study-name or --out"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,166 +53,165 @@ class Job:
     Args:
         options: The checked options.
         tasks: What is tuned, by optimizer; under None where there is one task.
+        optimizers: Names of the optimizers, with commas between.
         folder: Where the report is written.
         address: Of the storage.
         study_name: Of the study.
-        settings: What must stay the same when the job is gone on with.
+        settings: What decides the numbers; must stay the same when the job is resumed.
         command: The command that repeats the job.
     """
 
     options: JobOptions
     tasks: Mapping[str | None, TuningTask]
+    optimizers: str
     folder: Path
     address: str
     study_name: str
     settings: Mapping[str, Any]
     command: str
 
-    @functools.cached_property
-    def storage(self) -> BaseStorage:
-        """The opened storage.
 
-        Raises:
-            UserError: It cannot be opened.
-        """
-        from tuners.study.storage import open_storage
-
-        with users_input():
-            return open_storage(self.address)
-
-    @property
-    def locks(self) -> bool:
-        """Whether no other process may use the folder, known before the storage is opened."""
-        return self.address.startswith("sqlite") or self.options.engine == "keras-tuner"
-
-    @property
-    def alone(self) -> str:
-        """Why one process only may be at work on the study; "" where several may."""
-        from tuners.study.storage import one_process_only
-
-        if self.options.engine == "keras-tuner":
-            return "`--engine keras-tuner` works with one process on a study"
-        return one_process_only(self.storage)
-
-    @property
-    def optimizer(self) -> str:
-        """Names of the optimizers, with commas between."""
-        return str(self.settings["optimizer"])
-
-
-def prepare(options: JobOptions, command: str, screen: Screen) -> Job:
-    """Return the job that the options ask for; what needs no TensorFlow is checked first.
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A job with its study open: what its steps are given.
 
     Args:
-        options: The checked options.
-        command: The command line, without passwords.
+        job: The job.
+        study: Its study.
+        storage: Where the study is kept.
+        alone: Whether no second process may be at work on the study.
+        pool: Processes that train; None where this one does.
+        screen: Where progress is shown.
+    """
+
+    job: Job
+    study: optuna.Study
+    storage: BaseStorage
+    alone: bool
+    pool: TrainingPool | None
+    screen: Screen
+
+
+def load(options: JobOptions, command: str, screen: Screen) -> Job:
+    """Check the options, load the tasks and check them; what needs no TensorFlow comes first.
+
+    Args:
+        options: What the user asked for.
+        command: What `command_line` returned.
         screen: Where progress is shown.
 
     Raises:
-        UserError: The data, the task, the folder or what it holds break a rule.
+        InputError: The options, the data, the task or the folder break a rule.
     """
-    tasks = load_tasks(options)
+    check_options(options)
+    loaded = tasks.load_tasks(options)
+    each = list(loaded.values())
     if options.storage is not None and not options.dry_run:
-        with users_input():
-            from tuners.study.storage import close_storage, open_storage
-
-            close_storage(open_storage(options.storage))
-    names = options.optimizers
-    if options.task is not None:
-        names = (_check_own(options, tasks[None], screen),)
-    name = "wine" if options.task is None else tasks[None].name
-    out = options.out or str(
-        Path("runs")
-        / f"{safe_name(name)}-{safe_name('-'.join(names))}-{options.engine}-seed{options.seed}"
-    )
+        close_storage(open_storage(options.storage))  # refused before anything slow
+    if options.task is None:
+        name, optimizers = "wine", options.optimizers
+    else:  # the folder's name has the optimizer, which the model alone tells
+        _check_models(options, each, screen)
+        name = each[0].name
+        optimizers = (str(task_facts(each[0], options.epochs)["optimizer"]).lower(),)
+    joined = "-".join(optimizers)
+    names = f"{tasks.safe_name(name)}-{tasks.safe_name(joined)}"
+    out = options.out or f"runs/{names}-{options.engine}-seed{options.seed}"
     folder = Path(out).expanduser()
-    settings = job_settings(options, tasks, ", ".join(names))
-    study_name = options.study_name or (name if len(names) == 1 else f"{name}-{'-'.join(names)}")
+    study_name = options.study_name or (name if len(optimizers) == 1 else f"{name}-{joined}")
+    low, high = options.bounds or options.declared
+    settings = opening.asked_settings(each, options) | {
+        "range": f"{'bounds' if options.bounds else 'range'} {low:.12g} to {high:.12g}",
+        "range_seeds": 0 if options.bounds else options.range_seeds,
+    }
     run_folder.check_folder(folder, study_name, settings)
-    address = options.storage or run_folder.storage_address(folder, options.workers)
-    if options.task is None:  # after the folder's check, which needs no model
-        _load_tensorflow(screen)
-        for task in tasks.values():
-            check_task(task, options.objective, options.seed)
-    return Job(options, tasks, folder, address, study_name, settings, command)
+    address = options.storage or run_folder.storage_address(folder)
+    if options.task is None:
+        _check_models(options, each, screen)
+    settings |= opening.model_settings(each, options.epochs)
+    return Job(
+        options, loaded, ", ".join(optimizers), folder, address, study_name, settings, command
+    )
 
 
-def _check_own(options: JobOptions, task: TuningTask, screen: Screen) -> str:
-    """Check the user's own task; return its optimizer's name, which its folder has."""
-    from tuners.study.metadata import task_facts
-
-    _load_tensorflow(screen)
-    check_task(task, options.objective, options.seed)
-    return str(task_facts(task, options.epochs)["optimizer"]).lower()
-
-
-def _load_tensorflow(screen: Screen) -> None:
+def _check_models(options: JobOptions, each: list[TuningTask], screen: Screen) -> None:
     screen.note("loading TensorFlow")
     load_tensorflow()
+    for task in each:
+        tasks.check_task(task, options.objective, options.seed)
 
 
-def run(job: Job, study: optuna.Study, screen: Screen) -> int:
-    """Do what is left of a job, beside other processes that may be at it; return the exit code.
+def show_plan(job: Job, screen: Screen) -> int:
+    """Print what the job would do and how long it would take; return the exit code."""
+    _print_start(job, screen)
+    plan = make_plan(job.options, job.tasks)
+    if screen.json:
+        screen.print_json(json.dumps(plan, indent=1))
+    else:
+        screen.print("\n".join(describe_plan(plan)))
+    return errors.DONE
+
+
+@contextlib.contextmanager
+def open_study(job: Job, screen: Screen) -> Iterator[Run]:
+    """Open the study of a job, and keep others away from it where one process works alone.
 
     Args:
-        job: What `prepare` returned.
-        study: What `open_study` returned.
+        job: What `load` returned.
         screen: Where progress is shown.
 
-    Raises:
-        KeyboardInterrupt: Ctrl-C; what was told to the storage is kept.
-        ValueError: Another process is at work on a study that one alone can work on.
-    """
-    from tuners.study.heartbeat import at_work
-
-    with at_work(study, job.alone) as worker:
-        test_ranges(job, study, worker, screen)
-        search_rates(job, study, screen)
-        return ALL_FAILED if compare_rates(job, study, screen) is None else DONE
-
-
-def open_study(job: Job) -> optuna.Study:
-    """Return the stored study of a job, or a new one that carries its settings.
+    Yields:
+        What the further steps are given.
 
     Raises:
-        UserError: The storage cannot be used, or the study in it was made otherwise.
+        InputError: The storage cannot be used, its study was made otherwise, or another process
+            is at work on a study that one alone can work on.
     """
-    from tuners.study.heartbeat import is_alive, signed
-    from tuners.study.recording import record_facts, recorded_facts
-    from tuners.study.storage import hide_password
-    from tuners.training.records import direction
+    keras_tuner = job.options.engine == "keras-tuner"
+    run_folder.make_folder(job.folder)
+    with contextlib.ExitStack() as stack:
+        if keras_tuner or job.address.startswith("sqlite"):
+            stack.enter_context(run_folder.locked(job.folder))
+        stack.enter_context(errors.fault_explained(job.folder))
+        storage = open_storage(job.address)
+        stack.callback(close_storage, storage)
+        study = _stored_study(job, storage)
+        _print_start(job, screen)
+        alone = one_process_only(storage)
+        if keras_tuner:
+            alone = "`--engine keras-tuner` works with one process on a study"
+        stack.enter_context(heartbeat.at_work(study, alone))
+        pool = stack.enter_context(job_pool(job.options))
+        yield Run(job, study, storage, bool(alone), pool, screen)
 
-    options = job.options
-    study = run_folder.open_study(
-        job.storage,
-        hide_password(job.address),
-        job.study_name,
-        direction(options.objective),
-        job.settings,
-        alone=options.storage is None,
-    )
-    if "command" not in recorded_facts(study) or not any(
-        is_alive(study, worker) for worker in signed(study)
-    ):
-        record_facts(study, command=job.command)  # the command of whoever came first
+
+def _stored_study(job: Job, storage: BaseStorage) -> optuna.Study:
+    where = hide_password(job.address)
+    with errors.storage_errors(where, "used", UNUSABLE):
+        others = set(run_folder.study_names(storage)) - {job.study_name}
+        if job.options.storage is None and others:
+            raise InputError(
+                f"{where} holds the study {min(others)!r}, not {job.study_name!r}; "
+                "pass its --study-name, or another --out."
+            )
+        study = opening.open_study(storage, job.study_name, job.settings, where=where, other=OTHER)
+        if "command" not in recording.recorded_facts(study):
+            recording.record_facts(study, command=job.command)  # of whoever came first
     return study
 
 
-def start_facts(job: Job) -> dict[str, Any]:
-    """Return what is known before anything is trained, by the names of a study's facts."""
-    from tuners.study.metadata import machine_facts, task_facts
-
+def _print_start(job: Job, screen: Screen) -> None:
     options = job.options
-    facts = task_facts(next(iter(job.tasks.values())), options.epochs)
-    own = ("trials", "epochs", "pairs", "engine", "objective", "seed")
-    return {
-        **facts,
+    names = ("trials", "epochs", "pairs", "engine", "objective", "seed")
+    facts = {
+        **task_facts(next(iter(job.tasks.values())), options.epochs),
         **machine_facts(),
-        **{name: getattr(options, name) for name in own},
+        **{name: getattr(options, name) for name in names},
         "task": job.settings["task"],
-        "optimizer": job.optimizer,
+        "optimizer": job.optimizers,
         "sampler": options.algorithm,
     }
+    screen.note(start_block(facts, out=str(job.folder)))
 
 
 def parameter(label: str | None) -> str:
@@ -204,120 +219,134 @@ def parameter(label: str | None) -> str:
     return "learning_rate" if label is None else f"learning_rate_{label}"
 
 
-def test_ranges(job: Job, study: optuna.Study, worker: str, screen: Screen) -> None:
+def find_bounds(run: Run) -> None:
     """Find and record the bounds of all tasks, or wait for the process that does so."""
-    from tuners.study.recording import recorded_bounds
-    from tuners.study.work_queue import claimed
 
     def is_done() -> bool:
-        return {parameter(label) for label in job.tasks} <= set(recorded_bounds(study))
+        return {parameter(label) for label in run.job.tasks} <= set(
+            recording.recorded_bounds(run.study)
+        )
 
-    def wait() -> None:
-        screen.note("waiting for the range test of another process")
+    def test_ranges() -> None:
+        for label, task in run.job.tasks.items():
+            if parameter(label) not in recording.recorded_bounds(run.study):
+                _test_range(run, label, task)
 
-    if claimed(study, "range test", worker, is_done, alone=bool(job.alone), on_wait=wait):
-        for label, task in job.tasks.items():
-            if parameter(label) not in recorded_bounds(study):
-                _find_bounds(job, study, label, task, screen)
+    def on_wait() -> None:
+        run.screen.note("waiting for the range test of another process")
+
+    do_once(run.study, "range test", test_ranges, is_done, alone=run.alone, on_wait=on_wait)
 
 
-def _find_bounds(
-    job: Job, study: optuna.Study, label: str | None, task: TuningTask, screen: Screen
-) -> None:
-    from tuners.integrations.narrowing import as_bounds
-    from tuners.study.recording import record, record_facts, recorded_facts
-
-    if job.options.bounds is not None:
-        bounds, _ = as_bounds(job.options.bounds)
-        record(study, bounds=bounds, name=parameter(label))
+def _test_range(run: Run, label: str | None, task: TuningTask) -> None:
+    options, study, name = run.job.options, run.study, parameter(label)
+    if options.bounds is not None:
+        recording.record(study, bounds=as_bounds(options.bounds)[0], name=name)
         return
     title = "range test" if label is None else f"range test of {label}"
     started = time.perf_counter()
-    with screen.stage(title, "steps") as tell:
-        curve = _range_test(job.options, task, tell)
-    facts = recorded_facts(study)
+    with run.screen.stage(title, "steps") as tell:
+        curve = range_test(
+            task,
+            declared=options.declared,
+            seeds=options.range_seeds,
+            seed=options.seed,
+            how=options.how,
+            epochs=options.epochs,
+            progress=tell,
+        )
+    facts = recording.recorded_facts(study)
     seconds = facts.get("seconds_range_test", 0.0) + time.perf_counter() - started
     steps = facts.get("steps_range_test", 0) + (curve.gradient_steps or 0)
-    record_facts(study, seconds_range_test=round(seconds, 3), steps_range_test=steps)
+    recording.record_facts(study, seconds_range_test=round(seconds, 3), steps_range_test=steps)
     # the bounds last, since they say that the test is done
-    record(study, curve=curve, name=parameter(label))
-    record(study, bounds=curve.bounds(), name=parameter(label))
+    recording.record(study, curve=curve, name=name)
+    recording.record(study, bounds=curve.bounds(), name=name)
 
 
-def _labelled(values: Mapping[str | None, Value]) -> dict[str, Value]:
-    """Return what belongs to optimizers by name; a single task has no label."""
-    return {label: value for label, value in values.items() if label is not None}
-
-
-def search_rates(job: Job, study: optuna.Study, screen: Screen) -> None:
+def search_rates(run: Run) -> None:
     """Run what is left of the search."""
-    from tuners import search
-    from tuners.study.recording import recorded_bounds, recorded_curves
-
-    options, tasks = job.options, job.tasks
-    bounds = {label: recorded_bounds(study)[parameter(label)] for label in tasks}
-    found = recorded_curves(study)
-    curves = {label: found[parameter(label)] for label in tasks if parameter(label) in found}
-    one = None in tasks
-    with screen.stage("search", "epochs") as tell:
+    options, named = run.job.options, run.job.tasks
+    bounds = recording.recorded_bounds(run.study)
+    with run.screen.stage("search", "epochs") as tell:
         search(
-            tasks[None] if one else _labelled(tasks),
-            bounds[None] if one else _labelled(bounds),
+            _one_or_named(named),
+            _one_or_named({label: bounds[parameter(label)] for label in named}),
             engine=options.engine,
-            sampler=options.algorithm if options.engine == "optuna" else "tpe",
-            tuner=options.algorithm if options.engine == "keras-tuner" else "bayesian",
+            sampler=options.sampler or "tpe",
+            tuner=options.tuner or "bayesian",
             trials=options.trials,
             epochs=options.epochs,
-            storage=job.storage,
-            study_name=study.study_name,
+            storage=run.storage,
+            study_name=run.job.study_name,
             seed=options.seed,
-            pruner=None if options.pruner == "none" else options.pruner,
+            pruner=options.pruner,
             objective=options.objective,
-            curve=curves.get(None) if one else _labelled(curves),
+            direction=options.direction,
             how=options.how,
-            on_trial=_trial_lines(options, study, screen),
+            on_trial=_trial_lines(run),
             on_epoch=tell,
+            pool=run.pool,
         )
 
 
-def compare_rates(job: Job, study: optuna.Study, screen: Screen) -> Comparison | None:
-    """Compare the best rate with the baseline, unless that is done; None if no trial finished."""
-    from tuners import compare
-    from tuners.comparison.result import recorded_comparison
-    from tuners.comparison.shared_pairs import open_pairs_study
+def _one_or_named(values: Mapping[str | None, Value]) -> Any:
+    """Return what belongs to the only task as it is, and what belongs to several by name."""
+    return values[None] if None in values else dict(values)
 
-    try:
-        best = study.best_trial
-    except ValueError:  # no trial is complete
-        return None
-    options = job.options
-    label = best.params.get("optimizer") if None not in job.tasks else None
+
+def _trial_lines(run: Run) -> Callable[[optuna.Study, FrozenTrial], None]:
+    """Return what prints a line for each trial that ends from now on."""
+    direction = run.study.direction.name.lower()
+    best = best_row(trial_rows(run.study.get_trials(deepcopy=False), None), direction)
+
+    def show(_: optuna.Study, trial: FrozenTrial) -> None:
+        nonlocal best
+        label = trial.params.get("optimizer")
+        row = trial_rows([trial], parameter(label))[0]
+        best = best_row([each for each in (best, row) if each is not None], direction)
+        line = trial_line(
+            row,
+            total=run.job.options.trials,
+            best=best["value"] if best else None,
+            best_number=best["number"] if best else None,
+        )
+        run.screen.note(line if label is None else f"{line}  {label}")
+
+    return show
+
+
+def compare_rates(run: Run) -> None:
+    """Compare the best rate with the baseline, unless that is done or no trial finished."""
+    options, study = run.job.options, run.study
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        return
+    best = study.best_trial
+    label = best.params.get("optimizer") if None not in run.job.tasks else None
     rate = float(best.params[parameter(label)])
-    chosen, rival = (
-        job.tasks[label],
-        baseline_task(options, job.tasks, label),
-    )
+    chosen, rival = run.job.tasks[label], tasks.baseline_task(options, run.job.tasks, label)
     known = recorded_comparison(study)
     if known is not None and _stands(known, options, rate, chosen, rival):
-        return known
+        return
     if known is not None:
-        screen.note(
+        run.screen.note(
             f"comparison: {known.pairs} pairs at {known.chosen_learning_rate:.4g} are known, "
             f"{options.pairs} at {rate:.4g} are asked for"
         )
-    with screen.stage("comparison", "epochs") as tell, users_input():
-        return compare(
+    with run.screen.stage("comparison", "epochs") as tell:
+        compare(
             chosen if chosen is rival else (chosen, rival),
             rate,
             baseline=options.baseline,
             pairs=options.pairs,
             epochs=options.epochs,
             study=study,
-            pairs_study=open_pairs_study(job.storage, study),
             objective=options.objective,
+            direction=options.direction,
             seed=options.pair_seed,
             how=options.how,
             on_epoch=tell,
+            pool=run.pool,
         )
 
 
@@ -340,39 +369,22 @@ def _stands(
     )
 
 
-def _range_test(options: JobOptions, task: TuningTask, tell: Any) -> Any:
-    from tuners import range_test
+def report(run: Run, *, stopped: bool = False) -> int:
+    """Write the report, print what was found, and return the exit code.
 
-    return range_test(
-        task,
-        declared=options.declared,
-        seeds=options.range_seeds,
-        seed=options.seed,
-        how=options.how,
-        epochs=options.epochs,
-        progress=tell,
-    )
-
-
-def _trial_lines(options: JobOptions, study: optuna.Study, screen: Screen) -> Any:
-    """Return what prints a line for each trial that ends from now on."""
-    from tuners.report.terminal import trial_line
-    from tuners.report.trial_rows import best_row, trial_rows
-
-    direction = study.direction.name.lower()
-    best = best_row(trial_rows(study.get_trials(deepcopy=False), None), direction)
-
-    def show(_: optuna.Study, trial: FrozenTrial) -> None:
-        nonlocal best
-        row = trial_rows([trial], parameter(trial.params.get("optimizer")))[0]
-        best = best_row([each for each in (best, row) if each is not None], direction)
-        label = trial.params.get("optimizer")
-        line = trial_line(
-            row,
-            total=options.trials,
-            best=best["value"] if best else None,
-            best_number=best["number"] if best else None,
-        )
-        screen.note(line if label is None else f"{line}  {label}")
-
-    return show
+    Args:
+        run: The job with its study open.
+        stopped: Whether Ctrl-C ended an earlier step.
+    """
+    study, screen = run.study, run.screen
+    with errors.users_input("`--out`", OSError):
+        page = write_report(study, run.job.folder / run_folder.PAGE)
+    trials = study.get_trials(deepcopy=False)
+    if stopped:
+        ended = sum(trial.state.is_finished() for trial in trials)
+        screen.say(f"stopped after {ended} of {run.job.options.trials} trials; report: {page}")
+        screen.say(f"resume with: {run.job.command}")
+        return errors.INTERRUPTED
+    screen.finish(study, page)
+    finished = any(trial.state == TrialState.COMPLETE for trial in trials)
+    return errors.DONE if finished else errors.ALL_FAILED

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import optuna
+
+from search_spaces._input import InputError
+from tuners import write_report
 from tuners.cli.console import Screen
-from tuners.cli.errors import UserError, nearest, storage_errors, users_input
-from tuners.cli.run_folder import (
-    DATABASE,
+from tuners.cli.errors import nearest, storage_errors, users_input
+from tuners.cli.option_checks import check_address
+from tuners.cli.run_folder import DATABASE, PAGE, make_folder, storage_address, study_names
+from tuners.report.dashboard import open_server, publish, serve
+from tuners.study.storage import (
     JOURNAL,
-    PAGE,
-    make_folder,
-    storage_address,
-    study_names,
+    SQLITE,
+    check_storage_file,
+    hide_password,
+    open_storage,
 )
-
-if TYPE_CHECKING:
-    import optuna
-    from optuna.storages import BaseStorage
-
 
 BROKEN = "it is broken, or of another version of Optuna's"
 
@@ -32,52 +32,30 @@ def stored_address(folder: str | None, storage: str | None) -> str:
         storage: An address, or None.
 
     Raises:
-        UserError: Not exactly one of them is given, or the folder holds no study.
+        InputError: Not exactly one of them is given, or the folder holds no study.
     """
     if (folder is None) == (storage is None):
-        raise UserError(
+        raise InputError(
             "pass either the folder of a run or `--storage`, but got "
             f"{'neither' if folder is None else 'both'}; e.g. runs/wine-adam-optuna-seed0."
         )
     if storage is not None:
-        if "://" not in storage:
-            raise UserError(
-                f"`--storage` must be an address, but got {storage!r}; "
-                "pass e.g. sqlite:///study.db."
+        check_address(storage)
+        if not check_storage_file(storage) and storage.startswith((SQLITE, JOURNAL)):
+            path = storage.partition("///")[2]
+            raise InputError(
+                f"`--storage` must hold a study, but {path!r} is empty or no file; check the path."
             )
-        for scheme in ("sqlite:///", "journal:///"):
-            path = storage.removeprefix(scheme)
-            if path != storage and path and not Path(path).exists():
-                raise UserError(
-                    f"`--storage` must hold a study, but there is no file {path!r}; check the path."
-                )
         return storage
     place = Path(str(folder)).expanduser()
-    if not any((place / name).is_file() for name in (DATABASE, JOURNAL)):
-        raise UserError(
-            f"the folder must hold a {DATABASE} or {JOURNAL}, but {str(place)!r} has none; pass "
-            "the folder of a run, or `--storage`."
+    if not (place / DATABASE).is_file():
+        raise InputError(
+            f"the folder must hold a {DATABASE}, but {str(place)!r} has none; pass the folder of "
+            "a run, or `--storage`."
         )
-    return storage_address(place)
-
-
-def open_stored(address: str) -> BaseStorage:
-    """Return Optuna's storage at an address.
-
-    Raises:
-        UserError: It cannot be opened.
-    """
-    from tuners.study.storage import hide_password, open_storage
-    from tuners.study.storage_files import JOURNAL as JOURNALS
-    from tuners.study.storage_files import SQLITE, check_storage_file
-
-    with users_input():
-        if not check_storage_file(address) and address.startswith((SQLITE, JOURNALS)):
-            raise UserError(
-                f"`--storage` must hold a study, but {hide_password(address)} is empty or no file; "
-                "check the path."
-            )
-        return open_storage(address)
+    address = storage_address(place)
+    check_storage_file(address)
+    return address
 
 
 def load_study(address: str, name: str | None) -> optuna.Study:
@@ -88,25 +66,21 @@ def load_study(address: str, name: str | None) -> optuna.Study:
         name: Of the study; None where there is one only.
 
     Raises:
-        UserError: There is no such study, or the name is needed.
+        InputError: There is no such study, or the name is needed.
     """
-    import optuna
-
-    from tuners.study.storage import hide_password
-
     where = hide_password(address)
-    storage = open_stored(address)
+    storage = open_storage(address)
     with storage_errors(where, "read", BROKEN):
         names = study_names(storage)
     if not names:
-        raise UserError(f"{where} must hold a study, but holds none; run the job first.")
+        raise InputError(f"{where} must hold a study, but holds none; run the job first.")
     if name is None:
         if len(names) > 1:
             listed = ", ".join(repr(each) for each in names[:8])
-            raise UserError(f"{where} holds {len(names)} studies; pass --study-name: {listed}.")
+            raise InputError(f"{where} holds {len(names)} studies; pass --study-name: {listed}.")
         name = names[0]
     if name not in names:
-        raise UserError(f"{where} has no study {name!r}{nearest(name, names)}")
+        raise InputError(f"{where} has no study {name!r}{nearest(name, names)}")
     with storage_errors(where, "read", BROKEN):
         study = optuna.load_study(study_name=name, storage=storage)
         # all of it is read here, where a broken storage is known for what it is
@@ -122,14 +96,12 @@ def report_again(study: optuna.Study, out: str) -> Path:
         out: A folder, or a file that ends in .html.
 
     Raises:
-        UserError: It cannot be written.
+        InputError: It cannot be written.
     """
-    from tuners import write_report
-
     place = Path(out).expanduser()
     if place.suffix.lower() not in (".html", ".htm"):
         make_folder(place)
-    with users_input("`--out`"):
+    with users_input("`--out`", OSError):
         return write_report(study, place)
 
 
@@ -145,18 +117,14 @@ def show(folder: str | None, storage: str | None, port: int, screen: Screen) -> 
         screen: Where the address is printed.
 
     Raises:
-        UserError: The extra is not installed, there is no study, or the port cannot be had.
+        InputError: The extra is not installed, there is no study, or the port cannot be had.
     """
-    from tuners.report.dashboard import open_server, publish, serve
-
     address = stored_address(folder, storage)
-    artifacts = None
-    with users_input():
-        opened = open_stored(address)
-        if folder is not None:
-            place = Path(folder).expanduser()
-            page, artifacts = place / PAGE, place / "artifacts"
-            publish(load_study(address, None), report=page if page.is_file() else None)
-        server = open_server(opened, artifacts=artifacts, port=port)
+    opened, artifacts = open_storage(address), None
+    if folder is not None:
+        place = Path(folder).expanduser()
+        page, artifacts = place / PAGE, place / "artifacts"
+        publish(load_study(address, None), report=page if page.is_file() else None)
+    server = open_server(opened, artifacts=artifacts, port=port)
     screen.say(f"http://127.0.0.1:{server.server_port}/ until Ctrl-C")
     serve(server)

@@ -9,13 +9,17 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tuners.cli.errors import UserError, nearest, one_line, printable, users_input
+import numpy as np
+
+from search_spaces import TuningTask, wine_task
+from search_spaces._input import InputError
+from search_spaces.task import is_dataset, with_data
+from tuners.cli.errors import nearest, one_line, printable, users_input
 from tuners.cli.options import JobOptions
-
-if TYPE_CHECKING:
-    from search_spaces import TuningTask
+from tuners.study.metadata import check_objective
+from tuners.training.models import built_model, first_rows
 
 FORM = "MODULE:FUNCTION or FILE.py:FUNCTION"
 
@@ -27,11 +31,8 @@ def load_tasks(options: JobOptions) -> dict[str | None, TuningTask]:
         options: The checked options.
 
     Raises:
-        UserError: The CSV or the user's function breaks a rule.
+        InputError: The CSV or the user's function breaks a rule.
     """
-    from search_spaces import wine_task
-    from search_spaces.task import with_data
-
     changes: dict[str, Any] = {}
     if options.batch_size is not None:
         changes["batch_size"] = options.batch_size
@@ -41,11 +42,7 @@ def load_tasks(options: JobOptions) -> dict[str | None, TuningTask]:
             changes["baseline_learning_rate"] = options.baseline
         # unchanged it stays the same object, whose compiled programs are kept
         return {None: with_data(task, **changes) if changes else task}
-    with users_input("`--data`" if options.data is not None else ""):
-        tasks = {
-            name: wine_task(options.data, optimizer=name, drop_repeats=options.drop_repeats)
-            for name in options.optimizers
-        }
+    tasks = {name: _wine(options, name) for name in options.optimizers}
     if len(tasks) == 1:
         if options.baseline is not None:
             changes["baseline_learning_rate"] = options.baseline
@@ -53,6 +50,11 @@ def load_tasks(options: JobOptions) -> dict[str | None, TuningTask]:
     return {
         name: with_data(task, name=f"{task.name}-{name}", **changes) for name, task in tasks.items()
     }
+
+
+def _wine(options: JobOptions, optimizer: str) -> TuningTask:
+    with users_input("`--data`", OSError):
+        return wine_task(options.data, optimizer=optimizer, drop_repeats=options.drop_repeats)
 
 
 def baseline_task(
@@ -67,12 +69,9 @@ def baseline_task(
     """
     if chosen is None:
         return tasks[None]
-    from search_spaces import wine_task
-    from search_spaces.task import with_data
-
     adam = tasks.get("adam")
     if adam is None:
-        plain = wine_task(options.data, optimizer="adam", drop_repeats=options.drop_repeats)
+        plain = _wine(options, "adam")
         adam = with_data(plain, name="wine-adam", batch_size=tasks[chosen].batch_size)
     if options.baseline is None:
         return adam
@@ -86,26 +85,24 @@ def load_task(spec: str) -> TuningTask:
         spec: `package.module:function` or `file.py:function`; the function takes nothing.
 
     Raises:
-        UserError: It cannot be imported or called, or returns no `TuningTask`.
+        InputError: It cannot be imported or called, or returns no `TuningTask`.
     """
-    from search_spaces import TuningTask
-
     place, _, name = spec.rpartition(":")
     if not place or not name.isidentifier():
-        raise UserError(f"`--task` must be {FORM}, but got {spec!r}; pass e.g. my_task.py:task.")
+        raise InputError(f"`--task` must be {FORM}, but got {spec!r}; pass e.g. my_task.py:task.")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
         module = _import_file(place) if place.endswith(".py") else importlib.import_module(place)
         function = getattr(module, name, None)  # which may be the user's code too
-    except (UserError, KeyboardInterrupt):
+    except (InputError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise UserError(f"`--task` {spec!r} {_failed('on import', error)}") from None
+        raise InputError(f"`--task` {spec!r} {_failed('on import', error)}") from None
     if not callable(function):
         known = [each for each, value in vars(module).items() if callable(value)]
-        raise UserError(
+        raise InputError(
             f"`--task` {spec!r} must name a function of {place}, but it has no {name!r}"
             f"{nearest(name, known)}"
         )
@@ -114,9 +111,9 @@ def load_task(spec: str) -> TuningTask:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise UserError(f"`--task` {spec!r} {_failed('when called', error)}") from None
+        raise InputError(f"`--task` {spec!r} {_failed('when called', error)}") from None
     if not isinstance(task, TuningTask):
-        raise UserError(
+        raise InputError(
             f"`--task` {spec!r} must return a TuningTask, but returned {type(task).__name__}; "
             "return search_spaces.TuningTask(name, build_model, train, validation, test)."
         )
@@ -132,20 +129,15 @@ def check_task(task: TuningTask, objective: str, seed: int) -> None:
         seed: Seed of the weights.
 
     Raises:
-        UserError: A rule is broken.
+        InputError: A rule is broken.
     """
-    from tuners.study.metadata import check_objective
-    from tuners.training.models import built_model
-
     with users_input(f"task {task.name!r}"):
         try:
             model = built_model(task, seed)
-        except (UserError, KeyboardInterrupt):
+        except (InputError, KeyboardInterrupt):  # a check of ours says it better
             raise
         except BaseException as error:
-            if isinstance(error, ValueError) and str(error).startswith("`build_model`"):
-                raise
-            raise UserError(
+            raise InputError(
                 f"`build_model` of task {task.name!r} {_failed('when called', error)}"
             ) from None
         model.run_eagerly = True  # one batch is not worth a compilation
@@ -167,21 +159,16 @@ def safe_name(text: str) -> str:
 
 
 def _check_loss(model: Any, task: TuningTask, part: str, data: Any) -> None:
-    import numpy as np
-
-    from search_spaces.task import is_dataset
-    from tuners.training.models import first_rows
-
     try:
         batch = next(iter(data)) if is_dataset(data) else first_rows(data, task.batch_size)
         loss = float(model.test_on_batch(*batch, return_dict=True)["loss"])
     except Exception as error:  # layers, losses and metrics raise what they like
-        raise UserError(
+        raise InputError(
             f"the model of task {task.name!r} cannot be evaluated on its `{part}` data: "
             f"{type(error).__name__}: {one_line(error)}"
         ) from None
     if not np.isfinite(loss):
-        raise UserError(
+        raise InputError(
             f"the loss of task {task.name!r} must be finite before any update, but is {loss} on "
             f"the first rows of `{part}`; look for blank or huge values in the data, or a wrong "
             "loss or last layer."
@@ -191,7 +178,7 @@ def _check_loss(model: Any, task: TuningTask, part: str, data: Any) -> None:
 def _import_file(place: str) -> ModuleType:
     path = Path(place).expanduser()
     if not path.is_file():
-        raise UserError(f"`--task` must name a file that exists, but there is no {place!r}.")
+        raise InputError(f"`--task` must name a file that exists, but there is no {place!r}.")
     name = re.sub(r"\W", "_", path.stem)
     spec = importlib.util.spec_from_file_location(f"task_file_{name}", path)
     assert spec is not None

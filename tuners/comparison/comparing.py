@@ -7,21 +7,21 @@ weights and the order of the batches, the same for its two arms.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search_spaces._input import InputError
 from search_spaces.task import TuningTask, data_hash
+from tuners._checks import InputError, check_rate, check_whole
 from tuners.comparison.pairs import PAIRS_AT_ONCE, PairedDesign, aggregate_arms, train_pairs
 from tuners.comparison.result import Comparison, judge_arms
 from tuners.comparison.shared_pairs import train_shared
 from tuners.comparison.statistics import FEWEST_PAIRS
 from tuners.study.recording import record, record_facts
+from tuners.training import records
 from tuners.training.models import compiled_learning_rate
-from tuners.training.records import direction
+from tuners.training.pool import TrainingPool
 
 if TYPE_CHECKING:
     import optuna
@@ -37,11 +37,12 @@ def compare(
     pairs: int = 30,
     epochs: int = 30,
     study: optuna.Study | None = None,
-    pairs_study: optuna.Study | None = None,
     objective: str = "val_loss",
+    direction: str | None = None,
     seed: int = 1000,
     how: str | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
+    pool: TrainingPool | None = None,
 ) -> Comparison:
     """Retrain the chosen rate and the baseline in fresh pairs, and judge them on the test data.
 
@@ -59,13 +60,15 @@ def compare(
             `learning_rate` nothing is trained.
         pairs: How many, 1 or more; under 6 nothing can be decided.
         epochs: Epochs of each training, 1 or more.
-        study: Optuna study onto which the comparison is recorded.
-        pairs_study: Another one, whose trials the pairs become, so that several processes share
-            them and a stopped comparison goes on (see `tuners.comparison.shared_pairs`).
+        study: Optuna study onto which the comparison is recorded. The pairs become trials of the
+            study "NAME pairs" beside it, so that a stopped comparison is resumed, one with more
+            pairs trains the further ones only, and several processes may share them.
         objective: Curve name whose best epoch is kept, such as `"val_loss"`, `"val_accuracy"`.
+        direction: "minimize" or "maximize"; None judges by the objective's name.
         seed: Seed of the first pair; pair i has `seed + i`.
         how: `"population"`, `"sequential"` or None for what the model allows.
         on_epoch: Called as `on_epoch(done, total)` with lane-epochs.
+        pool: Processes that train, which know both tasks by name; None trains here.
 
     Returns:
         The comparison: differences `(pairs,)`, their mean with its interval, the wins, the
@@ -84,20 +87,21 @@ def compare(
         >>> compare(tasks, 0.18).verdict  # doctest: +SKIP
         'no_difference_shown'
     """
-    chosen_rate = _check_rate(learning_rate, "learning_rate")
-    pairs, epochs = _check_count(pairs, "pairs"), _check_count(epochs, "epochs")
+    chosen_rate = check_rate(learning_rate, "learning_rate")
+    pairs = check_whole(pairs, "pairs", cure=f"{FEWEST_PAIRS} is the fewest that can decide")
+    epochs = check_whole(epochs, "epochs")
     chosen_task, baseline_task = task if isinstance(task, (tuple, list)) else (task, task)
     _check_tasks(chosen_task, baseline_task)
     if baseline is None:
         baseline = baseline_task.baseline_learning_rate
     if baseline is None:
         baseline = compiled_learning_rate(baseline_task, epochs)
-    baseline_rate = _check_rate(baseline, "baseline")
-    metric = objective.removeprefix("val_")
+    baseline_rate = check_rate(baseline, "baseline")
+    metric, goal = objective.removeprefix("val_"), records.direction(objective, direction)
     common: dict[str, Any] = {
         "objective": objective,
         "metric": metric,
-        "direction": direction(objective),
+        "direction": goal,
         "measured_on": "validation" if chosen_task.test is None else "test",
         "chosen_learning_rate": chosen_rate,
         "baseline_learning_rate": baseline_rate,
@@ -119,14 +123,15 @@ def compare(
             epochs=epochs,
             objective=objective,
             metric=metric,
+            direction=goal,
             how=how,
             width=min(pairs, PAIRS_AT_ONCE),
         )
         tell = None if on_epoch is None else _of_total(on_epoch, 2 * pairs * epochs)
-        if pairs_study is None:
+        if study is None:
             trained = train_pairs(design, seed + np.arange(pairs), tell)
         else:
-            trained = train_shared(pairs_study, design, seed, pairs, tell)
+            trained = train_shared(study, design, seed, pairs, tell, pool)
         chosen_arm, baseline_arm, facts = aggregate_arms(design, trained)
         seeds = [pair.seed for pair in trained]
         comparison = judge_arms(chosen_arm, baseline_arm, seeds=seeds, **common, **facts)
@@ -143,23 +148,6 @@ def compare(
 
 def _of_total(tell: Callable[[int, int], None], total: int) -> Callable[[int], None]:
     return lambda done: tell(min(done, total), total)
-
-
-def _check_rate(rate: Any, name: str) -> float:
-    real = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
-    if not real or not 0 < float(rate) < math.inf:
-        raise InputError(f"`{name}` must be positive and finite, but got {rate!r}; pass e.g. 1e-3.")
-    return float(rate)
-
-
-def _check_count(count: Any, name: str) -> int:
-    whole = isinstance(count, (int, np.integer)) and not isinstance(count, bool)
-    if not whole or count < 1:
-        advice = f"; {FEWEST_PAIRS} is the fewest that can decide" if name == "pairs" else ""
-        raise InputError(
-            f"`{name}` must be a whole number of 1 or more, but got {count!r}{advice}."
-        )
-    return int(count)
 
 
 def _check_tasks(chosen: TuningTask, baseline: TuningTask) -> None:

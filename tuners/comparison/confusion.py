@@ -1,10 +1,11 @@
-"""Counts of true against predicted classes, from labels and a model's outputs. NumPy only."""
+"""Counts of true against predicted classes, from labels and a model's outputs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import confusion_matrix
 
 MOST_CLASSES = 50
 
@@ -28,31 +29,24 @@ def count_confusion(truth: Any, outputs: np.ndarray) -> np.ndarray | None:
     if isinstance(truth, dict) or not isinstance(outputs, np.ndarray):
         return None
     truth = np.asarray(truth)
-    rows = truth.shape[0] if truth.ndim else 0
-    if outputs.ndim == 1:
-        outputs = outputs[:, None]
-    if not rows or outputs.ndim != 2 or outputs.shape[0] != rows or truth.dtype.kind not in "biuf":
+    rows = len(truth) if truth.ndim else 0
+    if not rows or truth.dtype.kind not in "biuf" or outputs.ndim > 2 or len(outputs) != rows:
         return None
-    if not (np.isfinite(truth).all() and np.isfinite(outputs).all()):
-        return None
+    outputs = outputs.reshape(rows, -1)
     classes = max(2, outputs.shape[1])
-    if truth.ndim == 2 and truth.shape[1] == classes and outputs.shape[1] > 1:
-        if not (((truth == 0) | (truth == 1)).all() and (truth.sum(axis=1) == 1).all()):
-            return None
+    if classes > MOST_CLASSES or not np.isfinite(outputs).all():
+        return None
+    if truth.shape == outputs.shape and outputs.shape[1] > 1:  # one-hot
         labels = truth.argmax(axis=1)
-    elif truth.size == rows:
-        labels = truth.reshape(rows).astype(np.int64)
-        if (labels != truth.reshape(rows)).any() or labels.min() < 0 or labels.max() >= classes:
+        if not np.array_equal(np.eye(classes)[labels], truth):
             return None
     else:
-        return None
-    if classes > MOST_CLASSES:
-        return None
+        labels = truth.ravel()
+        if labels.size != rows or not np.isin(labels, np.arange(classes)).all():
+            return None
     if outputs.shape[1] == 1:
-        scores = outputs[:, 0]
-        cut = 0.5 if scores.min() >= 0 and scores.max() <= 1 else 0.0
-        predicted = (scores > cut).astype(np.int64)
+        probabilities = outputs.min() >= 0 and outputs.max() <= 1
+        predicted = (outputs[:, 0] > (0.5 if probabilities else 0.0)).astype(int)
     else:
         predicted = outputs.argmax(axis=1)
-    counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
-    return counts.reshape(classes, classes)
+    return confusion_matrix(labels.astype(int), predicted, labels=np.arange(classes))

@@ -82,6 +82,7 @@ class PairedDesign:
         epochs: Epochs of each run.
         objective: Curve whose best epoch is kept.
         metric: What is measured with those weights on the test data.
+        direction: `"minimize"` or `"maximize"`, of the objective; None judges by its name.
         how: `"population"`, `"sequential"` or None.
         width: Pairs whose program is used, whatever is trained at once (see `tuners.train`).
     """
@@ -91,6 +92,7 @@ class PairedDesign:
     epochs: int
     objective: str
     metric: str
+    direction: str | None = None
     how: Any = None
     width: int = 1
 
@@ -129,6 +131,7 @@ def train_pairs(
         "epochs": design.epochs,
         "how": design.how,
         "objective": design.objective,
+        "direction": design.direction,
         "resplit": design.resplit,
         "keep_weights": "best",
     }

@@ -1,8 +1,8 @@
-"""Pairs of a comparison as trials of a study of their own, shared by any number of processes.
+"""Pairs of a comparison as trials of a study beside it, shared by any number of processes.
 
-Each pair is a unit of `tuners.study.work_queue`; its rank is its place among the seeds. What was
-told is read back and never trained again, so that a stopped comparison goes on, and one with more
-pairs trains the further ones only.
+Each pair is a unit of `tuners.study.work_queue`; its place is that of its seed. What was told is
+read back and never trained again, so that a stopped comparison is resumed, and one with
+more pairs trains the further pairs only.
 """
 
 from __future__ import annotations
@@ -15,44 +15,14 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search_spaces._input import InputError
 from search_spaces.task import TuningTask
 from tuners.comparison.pairs import PAIRS_AT_ONCE, Pair, PairedDesign, train_pairs
 from tuners.study import work_queue
 from tuners.study.heartbeat import at_work
 from tuners.study.metadata import task_hash
-from tuners.study.storage import one_process_only
+from tuners.study.storage import one_process_only, open_part
 from tuners.study.work_queue import Work
-
-PAIRS_OF = "pairs_of"  # attribute of a study of pairs: the name of the study that it belongs to
-ALONE = "alone"  # attribute that says why one process only may be at work, "" where several may
-
-
-def open_pairs_study(storage: optuna.storages.BaseStorage, study: optuna.Study) -> optuna.Study:
-    """Return the study of a study's pairs, made where there is none.
-
-    Args:
-        storage: The storage that holds the study.
-        study: The study whose chosen rate is compared.
-
-    Raises:
-        ValueError: A study of that name is there, and is something else.
-    """
-    name = f"{study.study_name} pairs"
-    pairs = optuna.create_study(
-        storage=storage, study_name=name, direction="maximize", load_if_exists=True
-    )
-    trials = pairs.get_trials(deepcopy=False)
-    attributes = pairs.user_attrs  # once, and after the trials: others may be making it just now
-    if not attributes and not trials:
-        pairs.set_user_attr(PAIRS_OF, study.study_name)
-    elif attributes.get(PAIRS_OF) != study.study_name:
-        raise InputError(
-            f"`study_name` {study.study_name!r} needs the name {name!r} for its pairs, but the "
-            "storage has another study of that name; choose another name."
-        )
-    pairs.set_user_attr(ALONE, one_process_only(storage))
-    return pairs
+from tuners.training.pool import TrainingPool
 
 
 def train_shared(
@@ -61,37 +31,70 @@ def train_shared(
     first_seed: int,
     pairs: int,
     on_epoch: Callable[[int], None] | None = None,
+    pool: TrainingPool | None = None,
 ) -> list[Pair]:
     """Train what is missing of some pairs, wait for what others train, and return all.
 
     Args:
-        study: The study of the pairs.
+        study: The study whose chosen rate is compared; the pairs are in "NAME pairs" beside it.
         design: What is compared, and how.
         first_seed: Seed of the first pair; pair i has `first_seed + i`.
         pairs: How many.
         on_epoch: Called with the lane-epochs done in all.
+        pool: Processes that train; None trains here.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came during training; what was told is kept.
-        ValueError: Another process is at work on a study that one alone can work on.
+        InputError: Another process is at work on a study that one alone can work on.
     """
-    alone = study.user_attrs.get(ALONE, "")
-    with at_work(study, alone) as worker:
+    alone = one_process_only(study._storage)
+    part = open_part(study, "pairs")
+    batch = PAIRS_AT_ONCE * (1 if pool is None else pool.processes)
+    with at_work(part, alone) as worker:
         kind = _kind(design, first_seed)
-        work = Work(study, worker, pairs, PAIRS_AT_ONCE, {}, kind, alone=bool(alone))
-        while True:
-            units = work_queue.take_batch(work, lambda unit, rank: (unit, first_seed + rank))
-            if units:
-                done = 2 * design.epochs * sum(u.state.is_finished() for u in work.counted())
-                tell = None if on_epoch is None else _further(on_epoch, done)
-                seeds = np.array([seed for _, seed in units])
-                trained = train_pairs(design, seeds, tell)
-                for (unit, _), pair in zip(units, trained, strict=True):
-                    _tell(study, unit, pair)
-            elif not work_queue.wait(work):
-                break
-        found = [unit.user_attrs.get("pair") for unit in work.counted()[:pairs]]
-        return [Pair.from_dict(entry) for entry in found if entry is not None]
+        work = Work(part, worker, pairs, batch, {}, kind, alone=bool(alone))
+        with work_queue.handing_back(work):
+            while True:
+                units = work_queue.take_batch(work, lambda unit, place: (unit, place))
+                own = [(unit, first_seed + place) for unit, place in units if place is not None]
+                if own:
+                    done = 2 * design.epochs * len(work.done())
+                    tell = None if on_epoch is None else _further(on_epoch, done)
+                    trained = _train(design, np.array([seed for _, seed in own]), tell, pool)
+                    for (unit, _), pair in zip(own, trained, strict=True):
+                        _tell(part, unit, pair)
+                elif not work_queue.wait(work):
+                    break
+        return [Pair.from_dict(unit.user_attrs["pair"]) for unit in work.done()]
+
+
+def _train(
+    design: PairedDesign,
+    seeds: np.ndarray,
+    on_epoch: Callable[[int], None] | None,
+    pool: TrainingPool | None,
+) -> list[Pair]:
+    if pool is None:
+        return train_pairs(design, seeds, on_epoch)
+    names = [task.name for task in design.tasks]
+    settings = {name: getattr(design, name) for name in _SETTINGS}
+    shares = np.array_split(seeds, min(pool.processes, len(seeds)))
+    found: list[Pair] = []
+    for trained in pool.map(_train_share, [(names, settings, part) for part in shares]):
+        found += trained
+        if on_epoch is not None:
+            on_epoch(2 * design.epochs * len(found))
+    return found
+
+
+_SETTINGS = ("rates", "epochs", "objective", "metric", "direction", "how", "width")
+
+
+def _train_share(
+    tasks: dict[str, TuningTask], names: list[str], settings: dict[str, Any], seeds: np.ndarray
+) -> list[Pair]:
+    one, other = (tasks[name] for name in names)
+    return train_pairs(PairedDesign((one, other), **settings), seeds)
 
 
 def _further(on_epoch: Callable[[int], None], before: int) -> Callable[[int], None]:

@@ -72,6 +72,19 @@ def check_points(rates: Values, table: Values, fewest: int = FEWEST_ROWS) -> Fin
     return None
 
 
+def check_doubt(lows: Values, highs: Values, suggestion: float) -> Finding | None:
+    """Return a finding where the intervals `(2,)` of the ends are too wide to decide, else None."""
+    doubt = max(np.ptp(lows), np.ptp(highs))
+    if doubt <= WIDEST_END:
+        return None
+    return Finding(
+        "too_noisy",
+        f"The seeds disagree by {doubt:.1f} decades on where the bounds lie; use more seeds, more "
+        "steps or larger batches.",
+        suggestion=suggestion,
+    )
+
+
 def crossing(x: Values, mean: Values, bottom: int, share: float) -> float:
     """Return the last place before the bottom where `share` of the descent is not yet done."""
     target = share * mean[bottom]

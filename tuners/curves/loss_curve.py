@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from search_spaces._input import InputError, check_pair
 from search_spaces.learning_rate import LearningRateBounds
+from tuners._checks import InputError, check_choice, check_pair, check_rate
 from tuners.curves.bounds import read_bounds
 from tuners.curves.published_rules import apply_rule
 from tuners.curves.smoothing import smooth_curve
@@ -58,26 +59,16 @@ class LossCurve:
 
     learning_rates: NDArray[np.float64]
     losses: NDArray[np.float64]
+    _: KW_ONLY
     kind: str = "ramp"
     declared: tuple[float, float] | None = None
     coarse: LossCurve | None = None
     horizon: float | None = None
     gradient_steps: int | None = None
 
-    def __init__(
-        self,
-        learning_rates: ArrayLike,
-        losses: ArrayLike,
-        *,
-        kind: str = "ramp",
-        declared: tuple[float, float] | None = None,
-        coarse: LossCurve | None = None,
-        horizon: float | None = None,
-        gradient_steps: int | None = None,
-    ) -> None:
-        if kind not in KINDS:
-            raise InputError(f"`kind` must be one of {', '.join(KINDS)}, but got {kind!r}.")
-        rates = _numbers(learning_rates, "learning_rates")
+    def __post_init__(self) -> None:
+        kind, coarse = check_choice(self.kind, KINDS, "kind"), self.coarse
+        rates = _numbers(self.learning_rates, "learning_rates")
         if rates.ndim != 1 or not rates.size or not (np.isfinite(rates) & (rates > 0)).all():
             raise InputError(
                 "`learning_rates` must be one row of positive, finite rates, "
@@ -89,18 +80,18 @@ class LossCurve:
                 f"time, but got {_describe(rates)}; pass kind='sweep' for separate trainings."
             )
         order = np.argsort(rates, kind="stable")
-        table = _table(losses, rates, "losses")
+        table = _table(self.losses, rates, "losses")
         if coarse is not None and not isinstance(coarse, LossCurve):
             raise InputError(f"`coarse` must be a LossCurve or None, but got {coarse!r}.")
-        if horizon is not None and not 0 < horizon < np.inf:
-            raise InputError(f"`horizon` must be positive and finite, but got {horizon!r}.")
-        values: dict[str, Any] = {"kind": kind, "coarse": coarse}
-        values |= {"learning_rates": _frozen(rates[order]), "losses": _frozen(table[order])}
-        values["declared"] = None if declared is None else check_pair(declared, "declared")
-        values["horizon"] = None if horizon is None else float(horizon)
-        values["gradient_steps"] = None if gradient_steps is None else int(gradient_steps)
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        keep = partial(object.__setattr__, self)
+        keep("learning_rates", _frozen(rates[order]))
+        keep("losses", _frozen(table[order]))
+        if self.declared is not None:
+            keep("declared", check_pair(self.declared, "declared"))
+        if self.horizon is not None:
+            keep("horizon", check_rate(self.horizon, "horizon", cure="pass e.g. 8"))
+        if self.gradient_steps is not None:
+            keep("gradient_steps", int(self.gradient_steps))
 
     @property
     def seeds(self) -> int:
@@ -186,26 +177,24 @@ class LossCurve:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain floats, strings and lists; None stands for a loss that is not finite."""
-        return {
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        return plain | {
             "learning_rates": self.learning_rates.tolist(),
             "losses": _plain(self.losses),
-            "kind": self.kind,
             "declared": None if self.declared is None else list(self.declared),
             "coarse": None if self.coarse is None else self.coarse.to_dict(),
-            "horizon": self.horizon,
-            "gradient_steps": self.gradient_steps,
         }
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> LossCurve:
         """Return the curve that `to_dict` wrote; unknown keys are ignored."""
-        known = {name: plain[name] for name in (f.name for f in fields(cls)) if name in plain}
+        known = {field.name: plain[field.name] for field in fields(cls) if field.name in plain}
         for name in ("learning_rates", "losses"):
             if name not in known:
                 raise InputError(f"A stored curve must have `{name}`, but has {sorted(plain)}.")
         if known.get("coarse") is not None:
             known["coarse"] = cls.from_dict(known["coarse"])
-        return cls(known.pop("learning_rates"), known.pop("losses"), **known)
+        return cls(**known)
 
     def to_json(self, path: str | Path) -> Path:
         """Write the curve, with its ramp where it has one, to a file of strict JSON."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from search_spaces._input import InputError
+from tuners._checks import InputError, check_choice
 
 Values = NDArray[np.float64]
 
@@ -35,8 +35,7 @@ def apply_rule(rule: str, rates: Values, table: Values) -> float:
         >>> round(apply_rule("minimum/10", rates, losses[:, None]), 3)
         0.036
     """
-    if rule not in RULES:
-        raise InputError(f"`rule` must be one of {', '.join(RULES)}, but got {rule!r}.")
+    check_choice(rule, RULES, "rule")
     with np.errstate(all="ignore"):
         losses = table.mean(axis=1)
         return float(RULES[rule](rates, losses))

@@ -14,17 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuners.curves.finding import DRAWS, ONE_SEED, WIDEST_END, Finding, check_points, crossing
-from tuners.curves.smoothing import (
-    Level,
-    Values,
-    bandwidth,
-    clip_losses,
-    group_rows,
-    head_rows,
-    read_level,
-    weights,
-)
+from tuners.curves.finding import DRAWS, ONE_SEED, Finding, check_doubt, check_points, crossing
+from tuners.curves.smoothing import Descent, Values, head_rows, smooth_descent
 
 SIGNIFICANT = 3.5  # standard errors, since the lowest of many places is looked for
 LOW_SHARE, SUGGESTED_SHARE, HIGH_SHARE = 0.2, 0.5, 0.98
@@ -40,18 +31,15 @@ def read_ramp(rates: Values, table: Values) -> Finding:
     trouble = check_points(rates, table)
     if trouble is not None:
         return trouble
-    level = read_level(table)
-    assert level is not None  # check_points has seen finite losses
-    x, fall = group_rows(rates, clip_losses(table) - level.start)
-    matrix = weights(x, bandwidth(x))
-    smooth = matrix @ fall
-    mean = smooth.mean(axis=1)
+    descent = smooth_descent(rates, table)  # check_points has seen finite losses
+    x, level = descent.x, descent.level
+    mean = descent.smooth.mean(axis=1)
     bottom = int(np.argmin(mean))
-    error = _error(smooth, matrix, level, len(rates) / len(x))
+    error = _error(descent)
     depth = -float(mean[bottom])
     flat = depth <= 1e-9 * np.abs(level.start).max()
     if flat or depth <= SIGNIFICANT * error[bottom] or bottom < head_rows(len(x)):
-        return _nothing_fell(x, mean, error, level, smooth)
+        return _nothing_fell(descent, mean, error)
     if _still_falling(x, mean, bottom, error):
         return Finding(
             "no_divergence",
@@ -59,19 +47,21 @@ def read_ramp(rates: Values, table: Values) -> Finding:
             "test higher rates.",
             suggestion=crossing(x, mean, bottom, SUGGESTED_SHARE),
         )
-    return _decided(x, smooth, mean, matrix, level, len(rates) / len(x))
+    return _decided(descent, mean)
 
 
-def _error(smooth: Values, matrix: Values, level: Level, merged: float) -> Values:
+def _error(descent: Descent) -> Values:
     # standard error of the mean curve, by the seeds and never below what the batch noise gives
-    seeds = smooth.shape[1]
-    from_noise = level.noise * np.sqrt((matrix**2).sum(axis=1) / (seeds * merged))
+    seeds = descent.smooth.shape[1]
+    spread = (descent.matrix**2).sum(axis=1)
+    from_noise = descent.level.noise * np.sqrt(spread / (seeds * descent.merged))
     if seeds < 2:
         return from_noise
-    return np.maximum(from_noise, smooth.std(axis=1, ddof=1) / np.sqrt(seeds))
+    return np.maximum(from_noise, descent.smooth.std(axis=1, ddof=1) / np.sqrt(seeds))
 
 
-def _nothing_fell(x: Values, mean: Values, error: Values, level: Level, smooth: Values) -> Finding:
+def _nothing_fell(descent: Descent, mean: Values, error: Values) -> Finding:
+    x, level = descent.x, descent.level
     third, size = max(len(x) // 3, 1), float(np.abs(np.mean(level.start)))
     rises = mean > np.maximum(SIGNIFICANT * error, max(0.1 * mean.max(), 0.001 * size))
     lasting = np.cumsum(rises[::-1])[::-1] >= 0.9 * np.arange(len(x), 0, -1)
@@ -83,7 +73,7 @@ def _nothing_fell(x: Values, mean: Values, error: Values, level: Level, smooth: 
             suggestion=-np.inf,
         )
     depth, sigma = -float(mean.min()), float(error[np.argmin(mean)])
-    apart = np.median(smooth.min(axis=0)) < -SIGNIFICANT * level.noise - 2 * depth
+    apart = np.median(descent.smooth.min(axis=0)) < -SIGNIFICANT * level.noise - 2 * depth
     if apart or level.noise > 0.3 * size or depth > max(3 * sigma, 1e-9 * size):
         return Finding(
             "too_noisy",
@@ -115,25 +105,14 @@ def _ends(x: Values, mean: Values) -> tuple[float, float, float]:
     return low, middle, max(middle, high)
 
 
-def _decided(
-    x: Values,
-    smooth: Values,
-    mean: Values,
-    matrix: Values,
-    level: Level,
-    merged: float,
-) -> Finding:
-    seeds = smooth.shape[1]
-    low, middle, high = _ends(x, mean)
-    draws = np.array([_ends(x, drawn) for drawn in _redrawn(smooth, mean, matrix, level, merged)])
+def _decided(descent: Descent, mean: Values) -> Finding:
+    seeds = descent.smooth.shape[1]
+    low, middle, high = _ends(descent.x, mean)
+    draws = np.array([_ends(descent.x, drawn) for drawn in _redrawn(descent, mean)])
     lows, highs = (np.quantile(draws[:, i], (0.025, 0.975)) for i in (0, 2))
-    if max(lows[1] - lows[0], highs[1] - highs[0]) > WIDEST_END:
-        return Finding(
-            "too_noisy",
-            f"The seeds disagree by {max(np.ptp(lows), np.ptp(highs)):.1f} decades on where the "
-            "bounds lie; use more seeds, more steps or larger batches.",
-            suggestion=middle,
-        )
+    trouble = check_doubt(lows, highs, middle)
+    if trouble is not None:
+        return trouble
     extra = ONE_SEED if seeds == 1 else 0.0
     low_interval = min(lows[0], low) - extra, max(lows[1], low) + extra
     high_interval = min(highs[0], high) - extra, max(highs[1], high) + extra
@@ -149,14 +128,13 @@ def _decided(
     )
 
 
-def _redrawn(
-    smooth: Values, mean: Values, matrix: Values, level: Level, merged: float
-) -> list[Values]:
+def _redrawn(descent: Descent, mean: Values) -> list[Values]:
     # the mean curve with seeds drawn again; with one seed, with its batch noise drawn again
     generator = np.random.default_rng(0)
-    seeds = smooth.shape[1]
+    seeds = descent.smooth.shape[1]
     if seeds > 1:
         picks = generator.integers(seeds, size=(DRAWS, seeds))
-        return [smooth[:, pick].mean(axis=1) for pick in picks]
-    noise = level.noise / np.sqrt(merged) * generator.standard_normal((DRAWS, len(mean)))
-    return [mean + matrix @ row for row in noise]
+        return [descent.smooth[:, pick].mean(axis=1) for pick in picks]
+    scale = descent.level.noise / np.sqrt(descent.merged)
+    noise = scale * generator.standard_normal((DRAWS, len(mean)))
+    return [mean + descent.matrix @ row for row in noise]

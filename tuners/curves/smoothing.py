@@ -115,6 +115,34 @@ def weights(x: Values, width: float) -> Values:
     return np.where(straight, line, kernel / zeroth)
 
 
+@dataclass(frozen=True, eq=False)
+class Descent:
+    """How far each seed has fallen from its own start, smoothed over the log rate.
+
+    Args:
+        x: log10 of the rates, `(rows,)`.
+        smooth: Loss above each seed's start, smoothed, `(rows, seeds)`.
+        matrix: The smoother, `(rows, rows)`.
+        level: Start, floor and noise of the raw losses.
+        merged: Raw rows to a row.
+    """
+
+    x: Values
+    smooth: Values
+    matrix: Values
+    level: Level
+    merged: float
+
+
+def smooth_descent(rates: Values, table: Values) -> Descent:
+    """Return the smoothed descent of raw losses `(steps, seeds)`, of which some are finite."""
+    level = read_level(table)
+    assert level is not None
+    x, fall = group_rows(rates, clip_losses(table) - level.start)
+    matrix = weights(x, bandwidth(x))
+    return Descent(x, matrix @ fall, matrix, level, len(rates) / len(x))
+
+
 def smooth_curve(rates: Values, table: Values) -> Values:
     """Return the smoothed mean over seeds at every rate, `(steps,)`."""
     x, grouped = group_rows(rates, clip_losses(table))

@@ -19,17 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tuners.curves.finding import DRAWS, ONE_SEED, WIDEST_END, Finding, check_points, crossing
-from tuners.curves.smoothing import (
-    Values,
-    bandwidth,
-    clip_losses,
-    finite_table,
-    group_rows,
-    head_rows,
-    read_level,
-    weights,
-)
+from tuners.curves.finding import DRAWS, ONE_SEED, Finding, check_doubt, check_points, crossing
+from tuners.curves.smoothing import Values, finite_table, head_rows, read_level, smooth_descent
 
 FEWEST_RATES = 5
 EDGE = 0.25  # decades: a lowest loss whose equals reach no further is cut off there
@@ -82,15 +73,12 @@ def place_sweep(rates: Values, table: Values) -> Placement | None:
     with np.errstate(all="ignore"):
         if check_points(rates, table) is not None:
             return None
-        level = read_level(table)
-        assert level is not None  # check_points has seen finite losses
-        x, fall = group_rows(rates, clip_losses(table) - level.start)
-        matrix = weights(x, bandwidth(x))
-        smooth = matrix @ fall
-    mean = smooth.mean(axis=1)
+        descent = smooth_descent(rates, table)  # check_points has seen finite losses
+    x, level = descent.x, descent.level
+    mean = descent.smooth.mean(axis=1)
     bottom = int(np.argmin(mean))
-    seeds, merged = smooth.shape[1], len(rates) / len(x)
-    error = level.noise * np.sqrt((matrix[bottom] ** 2).sum() / (seeds * merged))
+    rows = descent.smooth.shape[1] * descent.merged
+    error = level.noise * np.sqrt((descent.matrix[bottom] ** 2).sum() / rows)
     tiny = 1e-9 * float(np.abs(level.start).max())
     if bottom < head_rows(len(x)) or -mean[bottom] <= max(ESTABLISHED * error, tiny):
         return None
@@ -288,13 +276,9 @@ def _decided(
     high_end = max(high + ABOVE + extra, highs[1])
     missing = max(NARROWEST - (high_end - low_end), 0.0)
     low_end, high_end = low_end - missing / 2, high_end + missing / 2
-    if max(np.ptp(lows), np.ptp(highs)) > WIDEST_END:
-        return Finding(
-            "too_noisy",
-            f"The seeds disagree by {max(np.ptp(lows), np.ptp(highs)):.1f} decades on where the "
-            "bounds lie; use more seeds, more steps or larger batches.",
-            suggestion=suggestion,
-        )
+    trouble = check_doubt(lows, highs, suggestion)
+    if trouble is not None:
+        return trouble
     return Finding(
         "ok",
         f"Short trainings of {seeds} seed(s) reach their lowest loss at rate {10**lowest:.2g}, "

@@ -26,7 +26,7 @@ from tuners.integrations.keras_tuner_space import begin_with
 from tuners.study.heartbeat import at_work
 from tuners.study.recording import record_facts, recorded_facts
 from tuners.study.schema import trial_attributes
-from tuners.training.records import TrainingRecord, direction
+from tuners.training.records import TrainingRecord
 from tuners.training.runner import train
 
 INITIAL_POINTS = 4  # random trials before the Gaussian process, the suggestion among them
@@ -131,13 +131,14 @@ class StudyTuner(PopulationTuner):
         total = plan.trials * len(seeds) * plan.epochs
         before = done * len(seeds) * plan.epochs
         tell = plan.on_epoch
-        record = train(
+        record = (train if plan.pool is None else plan.pool.train)(
             self.branch.task,
             np.resize(rates, width),
             np.resize(np.tile(seeds, len(pairs)), width),
             epochs=pairs[0][1],
             how=plan.how,
             objective=plan.objective,
+            direction=plan.direction,
             on_epoch=None if tell is None else lambda n, _: tell(min(before + n, total), total),
         )
         if record.interrupted:
@@ -198,7 +199,7 @@ class StudyTuner(PopulationTuner):
 def make_oracle(plan: SearchPlan) -> Any:
     """Return KerasTuner's oracle for a plan: bounds, seed, first rates and number of trials."""
     tuner, branch = plan.tuner, plan.branches[0]
-    goal = "max" if direction(plan.objective) == "maximize" else "min"
+    goal = "max" if plan.direction == "maximize" else "min"
     options: dict[str, Any] = {
         "objective": keras_tuner.Objective(plan.objective, goal),
         "seed": keras_tuner_seed(plan.seed),

@@ -1,10 +1,9 @@
 """The Optuna engine: batches of trials, made together, trained as lanes, told together.
 
 Optuna stores no sampler state, so each trial is drawn by a fresh sampler, seeded by the search's
-seed and the trial's number. The trials of a batch are shared among processes and taken up again
-after a kill as `tuners.study.work_queue` says: those that were drawn keep their rates, those that
-were told are not trained again. With one process the study then equals that of an uninterrupted
-run, down to the numbers of its trials.
+seed and the trial's place. The trials of a batch are shared among processes and resumed after a
+kill as `tuners.study.work_queue` says: those that were drawn keep their rates, those that were told
+are not trained again. With one process the study then equals that of an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -52,12 +51,12 @@ def run(study: optuna.Study, plan: SearchPlan) -> None:
     with at_work(study, plan.alone) as worker:
         alone = bool(plan.alone)
         work = Work(study, worker, plan.trials, plan.batch, {"seed": plan.seed}, alone=alone)
-        while True:
-            members = _queued(work, plan) + take_batch(work, plan)
-            if members:
-                _train_batch(work, plan, members)
-            elif not work_queue.wait(work):
-                return
+        with work_queue.handing_back(work):
+            while True:
+                if members := take_batch(work, plan):
+                    _train_batch(work, plan, members)
+                elif not work_queue.wait(work):
+                    return
 
 
 def take_batch(work: Work, plan: SearchPlan) -> list[Member]:
@@ -70,49 +69,27 @@ def take_batch(work: Work, plan: SearchPlan) -> list[Member]:
     Returns:
         Its trials, drawn; none when there is nothing left to begin.
     """
-    return work_queue.take_batch(work, lambda frozen, rank: _draw(work, plan, frozen, rank))
+    return work_queue.take_batch(work, lambda frozen, place: _draw(work, plan, frozen, place))
 
 
-def _queued(work: Work, plan: SearchPlan) -> list[Member]:
-    """Return the trials that somebody queued on the study; they come on top of `plan.trials`."""
-    study, members = work.study, []
-    while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-        number = len(study.get_trials(deepcopy=False))
-        study.sampler = _sampler(plan, number)
-        trial = study.ask()
-        attributes = {**work.attributes, "worker": work.worker, "batch": number, "place": 0}
-        for name, value in attributes.items():
-            trial.set_user_attr(name, value)
-        if "role" not in trial.user_attrs:
-            # where another process took what was queued, Optuna made a new trial
-            given = "fixed_params" in _frozen(study, trial.number).system_attrs
-            trial.set_user_attr("role", work_queue.EXTRA if given else "search")
-        params = _suggest(trial, plan)
-        members.append(_member(plan, _frozen(study, trial.number), trial, params))
-    return members
-
-
-def _draw(work: Work, plan: SearchPlan, frozen: FrozenTrial, rank: int) -> Member:
-    study = work.study
-    if frozen.intermediate_values:  # values reported to the pruner cannot be taken back
-        frozen = work_queue.replace(work, frozen)
+def _draw(work: Work, plan: SearchPlan, frozen: FrozenTrial, place: int | None) -> Member:
+    """Draw a trial's rate, unless it has one; a place below the number of tasks is a suggestion."""
     drawn = any(branch.parameter in frozen.params for branch in plan.branches)
-    suggested = None if drawn or rank >= len(plan.branches) else plan.branches[rank]
-    sampler = None if drawn else _sampler(plan, frozen.number, suggested)
-    trial = work_queue.open_trial(study, frozen, sampler)
+    suggested = None
+    if place is not None and place < len(plan.branches):
+        suggested = plan.branches[place]
+    seed = frozen.number if place is None else place
+    sampler = None if drawn else _sampler(plan, seed, suggested)
+    trial = work_queue.open_trial(work.study, frozen, sampler)
     if "role" not in frozen.user_attrs:
-        trial.set_user_attr("role", "suggestion" if rank < len(plan.branches) else "search")
+        trial.set_user_attr("role", "search" if suggested is None else "suggestion")
     return _member(plan, frozen, trial, _suggest(trial, plan))
 
 
-def _frozen(study: optuna.Study, number: int) -> FrozenTrial:
-    return study.get_trials(deepcopy=False)[number]
-
-
-def _sampler(plan: SearchPlan, number: int, suggested: Branch | None = None) -> BaseSampler:
+def _sampler(plan: SearchPlan, place: int, suggested: Branch | None) -> BaseSampler:
     sampler: BaseSampler = NarrowedSampler(
         {branch.parameter: (branch.bounds.low, branch.bounds.high) for branch in plan.branches},
-        make_sampler(plan.sampler, plan.seed, number),
+        make_sampler(plan.sampler, plan.seed, place),
     )
     if suggested is None:
         return sampler
@@ -147,20 +124,22 @@ def _member(
 def _train_batch(work: Work, plan: SearchPlan, members: list[Member]) -> None:
     seeds = [plan.seed + offset for offset in range(plan.seeds_per_trial)]
     groups = [[member for member in members if member.branch is branch] for branch in plan.branches]
-    finished = sum(unit.state.is_finished() for unit in work.counted())
-    done = finished * plan.seeds_per_trial * plan.epochs
+    done = len(work.done()) * plan.seeds_per_trial * plan.epochs
     results: list[tuple[Member, TrainingRecord, np.ndarray, bool]] = []
     for group in groups:
         if not group:
             continue
         pruning = None if isinstance(plan.pruner, NopPruner) else _Pruning(group, len(seeds))
-        record = train(
+        # a pruner looks at each epoch, which a pool of processes cannot show it
+        trainer: Any = train if plan.pool is None or pruning is not None else plan.pool.train
+        record = trainer(
             group[0].branch.task,
             np.repeat([member.rate for member in group], len(seeds)),
             np.tile(seeds, len(group)),
             epochs=plan.epochs,
             how=plan.how,
             objective=plan.objective,
+            direction=plan.direction,
             on_epoch=_progress(plan, done),
             stop_lanes=pruning,
             width=min(plan.batch, plan.trials) * len(seeds),
@@ -227,7 +206,11 @@ def _tell(
 
 
 def _record_cost(work: Work, plan: SearchPlan) -> None:
-    finished = [unit.user_attrs for unit in work.units() if unit.state.is_finished()]
+    finished = [
+        trial.user_attrs
+        for trial in work.study.get_trials(deepcopy=False)
+        if trial.state.is_finished() and "epochs" in trial.user_attrs
+    ]
     record_facts(
         work.study,
         epochs_search=sum(each.get("epochs", 0) for each in finished) * plan.seeds_per_trial,

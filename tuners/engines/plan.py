@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,9 @@ from optuna.pruners import BasePruner
 from search_spaces.learning_rate import LearningRateBounds
 from search_spaces.task import TuningTask
 from tuners.curves.loss_curve import LossCurve
-from tuners.study.metadata import task_hash
+from tuners.engines.names import Direction
+from tuners.training.pool import TrainingPool
 from tuners.training.records import How
-
-ENGINES = ("optuna", "keras-tuner")
-TUNERS = ("bayesian", "random", "hyperband", "grid")
-SETTINGS = "settings"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +54,7 @@ class SearchPlan:
     seeds_per_trial: int
     batch: int
     objective: str
+    direction: Direction
     pruner: BasePruner
     pruner_name: str
     how: How | None
@@ -64,34 +62,23 @@ class SearchPlan:
     alone: str  # why no second process may be at work on the study; "" where one may
     on_trial: Callable[[optuna.Study, optuna.trial.FrozenTrial], None] | None
     on_epoch: Callable[[int, int], None] | None
+    pool: TrainingPool | None = None
 
-    def settings(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what must be the same when a study is gone on with, as plain values.
+    @property
+    def algorithm(self) -> str:
+        """What proposes the trials: the sampler or the tuner."""
+        return self.tuner if self.engine == "keras-tuner" else self.sampler
 
-        Args:
-            facts: Facts of the tasks, for those that only the built model tells.
-        """
-        engine = {"sampler": self.sampler, "pruner": self.pruner_name}
-        if self.engine == "keras-tuner":
-            engine = {"tuner": self.tuner}
-        plain = {
-            "task": ",".join(branch.task.name for branch in self.branches),
-            "data_hash": ",".join(task_hash(branch.task) for branch in self.branches),
-            "optimizer": facts["optimizer"],
-            "model_parameters": facts["model_parameters"],
-            "batch_size": ",".join(str(branch.task.batch_size) for branch in self.branches),
-            "engine": self.engine,
-            **engine,
-            "batch": self.batch,
-            "epochs": self.epochs,
-            "seeds_per_trial": self.seeds_per_trial,
-            "objective": self.objective,
-            "seed": self.seed,
-        }
+    @property
+    def tasks(self) -> list[TuningTask]:
+        """The tasks of all branches."""
+        return [branch.task for branch in self.branches]
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the plan adds to `opening.asked_settings`, as plain values."""
+        plain: dict[str, Any] = {"batch": self.batch, "seeds_per_trial": self.seeds_per_trial}
         for branch in self.branches:
-            low, high = branch.declared
-            plain[f"bounds of {branch.parameter}"] = (
-                f"{branch.bounds.low:.6g} to {branch.bounds.high:.6g}"
-            )
-            plain[f"declared range of {branch.parameter}"] = f"{low:.6g} to {high:.6g}"
+            bounds, name = (branch.bounds.low, branch.bounds.high), branch.parameter
+            plain[f"bounds of {name}"] = "{:.6g} to {:.6g}".format(*bounds)
+            plain[f"declared range of {name}"] = "{:.6g} to {:.6g}".format(*branch.declared)
         return plain

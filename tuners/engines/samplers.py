@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from typing import Any
 
 import numpy as np
 import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
-from search_spaces._input import InputError
-from tuners._checks import check_choice
+from tuners._checks import InputError, check_choice
+from tuners.engines.cmaes_state import CheckedCmaEsSampler
+from tuners.engines.names import PRUNERS, SAMPLERS
 
-SAMPLERS = ("tpe", "gp", "random", "qmc", "cmaes")
-PRUNERS = ("none", "median", "percentile", "successive_halving", "hyperband")
 STARTUP_TRIALS = 4  # of 24 trials Optuna's own 10 would be drawn blindly
 
 
@@ -64,8 +62,6 @@ def make_sampler(name: str, seed: int, *entropy: int) -> BaseSampler:
     if name == "tpe":
         return optuna.samplers.TPESampler(seed=mixed, n_startup_trials=STARTUP_TRIALS)
     if name == "cmaes":
-        from tuners.engines.cmaes_state import CheckedCmaEsSampler
-
         return CheckedCmaEsSampler(seed=mixed, warn_independent_sampling=False)
     with warnings.catch_warnings():
         # QMC has been marked experimental since Optuna 3; its result is checked in our tests
@@ -99,17 +95,15 @@ def make_pruner(pruner: str | BasePruner | None, epochs: int) -> BasePruner:
     if isinstance(pruner, BasePruner):
         return pruner
     name = check_choice("none" if pruner is None else pruner, PRUNERS, "pruner")
-    made: dict[str, Any] = {
-        "none": optuna.pruners.NopPruner,
-        "median": lambda: optuna.pruners.MedianPruner(n_warmup_steps=max(1, epochs // 4)),
-        "percentile": lambda: optuna.pruners.PercentilePruner(
-            75.0, n_warmup_steps=max(1, epochs // 4)
-        ),
-        "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
-        "hyperband": lambda: optuna.pruners.HyperbandPruner(max_resource=epochs),
+    warmup = max(1, epochs // 4)
+    made: dict[str, BasePruner] = {
+        "none": optuna.pruners.NopPruner(),
+        "median": optuna.pruners.MedianPruner(n_warmup_steps=warmup),
+        "percentile": optuna.pruners.PercentilePruner(75.0, n_warmup_steps=warmup),
+        "successive_halving": optuna.pruners.SuccessiveHalvingPruner(),
+        "hyperband": optuna.pruners.HyperbandPruner(max_resource=epochs),
     }
-    built: BasePruner = made[name]()
-    return built
+    return made[name]
 
 
 def pruner_name(pruner: str | BasePruner | None) -> str:

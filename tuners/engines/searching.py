@@ -15,13 +15,17 @@ from search_spaces.task import TuningTask
 from tuners._checks import check_choice, check_whole
 from tuners.curves.loss_curve import LossCurve
 from tuners.engines import optuna_engine
-from tuners.engines.plan import ENGINES, SETTINGS, TUNERS, Branch, SearchPlan
+from tuners.engines.names import DIRECTIONS, ENGINES, TUNERS, Direction
+from tuners.engines.opening import asked_settings, model_settings, open_study
+from tuners.engines.plan import Branch, SearchPlan
 from tuners.engines.samplers import check_sampler, make_pruner, pruner_name
 from tuners.integrations.narrowing import as_bounds
 from tuners.study.metadata import check_objective, machine_facts, task_facts
-from tuners.study.recording import record, record_facts
+from tuners.study.recording import record, record_facts, recorded_facts
 from tuners.study.storage import hide_password, one_process_only, open_storage
-from tuners.training.records import How, direction
+from tuners.training.pool import TrainingPool
+from tuners.training.records import How
+from tuners.training.records import direction as direction_of
 
 
 def search(
@@ -39,18 +43,20 @@ def search(
     seed: int = 0,
     pruner: str | BasePruner | None = None,
     objective: str = "val_loss",
+    direction: Direction | None = None,
     curve: LossCurve | Mapping[str, LossCurve] | None = None,
     batch: int = 8,
     how: How | None = None,
     on_trial: Callable[[optuna.Study, optuna.trial.FrozenTrial], None] | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
+    pool: TrainingPool | None = None,
 ) -> optuna.Study:
     """Search the learning rate inside its bounds, and return the study that records it all.
 
     The first trial is the bounds' suggestion. Every trial trains with the same seeds, so that
     trials differ in the rate alone; its score is the objective at its best epoch, the mean over
     its seeds. A trial that diverges is stored as failed, with its curves. With a storage the
-    same call goes on where an earlier one stopped, and `trials` may grow; with one process
+    same call resumes an earlier one that stopped, and `trials` may grow; with one process
     the study is the same as without the stop. With a journal file or PostgreSQL several
     processes may make the same call: they share the trials, and what one leaves when it dies
     is taken up by the others (see `tuners.study.work_queue`).
@@ -76,19 +82,21 @@ def search(
             scores against low rates. Else "median", "percentile", "successive_halving",
             "hyperband" or one of Optuna's; for the Optuna engine.
         objective: "val_loss" or the name of a compiled metric, with "val_" on validation rows.
+        direction: "minimize" or "maximize" the objective; None decides by its name.
         curve: The range test's curve, recorded on the study; by name for several tasks.
         batch: Trials that are asked for, trained as lanes and told together, 1 or more.
         how: Force "population" or "sequential" training; None lets the model decide.
         on_trial: Called with the study and each finished trial.
         on_epoch: Called with (lane-epochs done, lane-epochs of the search in all).
+        pool: Processes that train, which know the tasks by name; None trains here.
 
     Returns:
-        The study: trials with their curves, bounds, curve and facts (see `study_record`).
+        The study: trials with their curves, bounds, curve and facts (see `study.schema`).
 
     Raises:
-        ValueError: An argument breaks its rule; the storage cannot be opened; another process is
-            at work on a study that one alone can work on; or the storage
-            holds a study of that name made with other settings, which are listed.
+        InputError: An argument breaks its rule; the storage cannot be opened; another process is
+            at work on a study that one alone can work on; or the storage holds a study of that
+            name made with other settings or of an edited model: what differs is listed.
 
     Example:
         >>> from search_spaces import wine_task
@@ -110,6 +118,8 @@ def search(
             raise InputError("`task` may be several tasks by name with engine='optuna' only.")
     if how is not None:
         check_choice(how, ("population", "sequential"), "how")
+    if direction is not None:
+        check_choice(direction, DIRECTIONS, "direction")
     opened = open_storage(storage)
     plan = SearchPlan(
         branches=_branches(task, bounds, curve),
@@ -121,6 +131,7 @@ def search(
         seeds_per_trial=check_whole(seeds_per_trial, "seeds_per_trial"),
         batch=check_whole(batch, "batch"),
         objective=objective,
+        direction=direction or direction_of(objective),
         pruner=make_pruner(pruner, int(epochs)),
         pruner_name=pruner_name(pruner),
         how=how,
@@ -128,11 +139,22 @@ def search(
         alone=_alone(engine, opened),
         on_trial=on_trial,
         on_epoch=on_epoch,
+        pool=pool,
     )
     for branch in plan.branches:
         check_objective(branch.task, objective)
-    where = f" in {hide_password(storage)}" if isinstance(storage, str) else ""
-    study = _open_study(plan, opened, study_name, where)
+    study = open_study(
+        opened,
+        study_name or "-".join(dict.fromkeys(each.name for each in plan.tasks)),
+        {
+            **asked_settings(plan.tasks, plan),
+            **model_settings(plan.tasks, plan.epochs),
+            **plan.settings(),
+        },
+        pruner=plan.pruner,
+        where=hide_password(storage) if isinstance(storage, str) else "",
+    )
+    _record_start(study, plan)
     if engine == "optuna":
         optuna_engine.run(study, plan)
     else:
@@ -173,77 +195,29 @@ def _branches(task: Any, bounds: Any, curve: Any) -> tuple[Branch, ...]:
     return tuple(branches)
 
 
-def _open_study(
-    plan: SearchPlan, opened: BaseStorage, study_name: str | None, where: str
-) -> optuna.Study:
-    name = study_name or "-".join(dict.fromkeys(branch.task.name for branch in plan.branches))
-    study = optuna.create_study(
-        storage=opened,
-        study_name=name,
-        direction=direction(plan.objective),
-        pruner=plan.pruner,
-        load_if_exists=True,
-    )
-    facts = _facts(plan)
-    settings = plan.settings(facts)
-    trials = study.get_trials(deepcopy=False)
-    known = study.user_attrs.get(SETTINGS)  # after the trials, which another process may make now
-    if known is None and trials:
-        raise InputError(
-            f"`study_name` {name!r} names a study whose trials `search` did not make; "
-            "choose another name, or use `narrow(study, bounds)` with your own objective."
-        )
-    differing = [] if known is None else ["they cannot be read"]
-    if isinstance(known, Mapping):
-        differing = _differences(known, settings)
-    if differing:
-        raise InputError(
-            f"`study_name` {name!r}{where} was made with other settings: {'; '.join(differing)}. "
-            "Use the same settings, or another name."
-        )
-    _record_start(study, plan, facts)
-    if known is None:
-        study.set_user_attr(SETTINGS, settings)
-    return study
-
-
-def _differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    names = dict.fromkeys([*wanted, *known])
-    return [
-        f"{name} was {known.get(name)}, now {wanted.get(name)}"
-        for name in names
-        if known.get(name) != wanted.get(name)
-    ]
-
-
-def _facts(plan: SearchPlan) -> dict[str, Any]:
+def _record_start(study: optuna.Study, plan: SearchPlan) -> None:
     facts: dict[str, Any] = {}
     for branch in reversed(plan.branches):  # the first task's facts win
         facts |= task_facts(branch.task, plan.epochs)
-    if len(plan.branches) > 1:
-        facts["optimizer"] = ", ".join(str(branch.label) for branch in plan.branches)
-    return facts
-
-
-def _record_start(study: optuna.Study, plan: SearchPlan, facts: Mapping[str, Any]) -> None:
     for branch in plan.branches:
         record(study, bounds=branch.bounds, curve=branch.curve, name=branch.parameter)
+    if len(plan.branches) > 1:
+        facts["optimizer"] = ", ".join(str(branch.label) for branch in plan.branches)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    earlier = study.user_attrs.get("facts", {})
     record_facts(
         study,
         **{
             **facts,
             **machine_facts(),
             "objective": plan.objective,
-            "direction": direction(plan.objective),
+            "direction": plan.direction,
             "epochs": plan.epochs,
             "engine": plan.engine,
-            "sampler": plan.sampler if plan.engine == "optuna" else plan.tuner,
+            "sampler": plan.algorithm,
             "pruner": plan.pruner_name,
             "seed": plan.seed,
             "seeds_per_trial": plan.seeds_per_trial,
             "trials": plan.trials,
-            "started": earlier.get("started", now),
+            "started": recorded_facts(study).get("started", now),
         },
     )

@@ -6,24 +6,16 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
+import keras_tuner
 import numpy as np
 
+from search_spaces.task import count_rows, map_arrays
 from tuners.integrations.keras_tuner_hypermodel import RateHyperModel, matches
-from tuners.training.records import direction
+from tuners.training.models import first_rows
 
-PLAIN_ARGUMENTS = {
-    "x",
-    "y",
-    "batch_size",
-    "epochs",
-    "verbose",
-    "callbacks",
-    "validation_split",
-    "validation_data",
-    "shuffle",
-    "class_weight",
-    "sample_weight",
-}
+PLAIN_ARGUMENTS = {"x", "y", "batch_size", "epochs", "verbose", "callbacks", "shuffle"}
+PLAIN_ARGUMENTS |= {"validation_split", "validation_data", "class_weight", "sample_weight"}
 
 
 class OneAtATime(Exception):
@@ -83,8 +75,6 @@ def refuse_own_training(tuner: Any, base: type) -> None:
     Raises:
         OneAtATime: With the reason.
     """
-    import keras_tuner
-
     hypermodel = tuner.hypermodel
     while isinstance(hypermodel, RateHyperModel):
         hypermodel = hypermodel.inner
@@ -100,11 +90,8 @@ def refuse_own_training(tuner: Any, base: type) -> None:
         raise OneAtATime("the tuner has a distribution strategy")
     if tuner.max_model_size is not None:
         raise OneAtATime("the tuner limits the model's size")
-    objective = tuner.oracle.objective
-    if type(objective) is not keras_tuner.Objective:
+    if type(tuner.oracle.objective) is not keras_tuner.Objective:
         raise OneAtATime("the objective is not one named value")
-    if direction(objective.name) != f"{objective.direction}imize":
-        raise OneAtATime(f"{objective.name!r} is to be {objective.direction}imized")
 
 
 def fit_arguments(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,8 +108,6 @@ def fit_arguments(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, A
     Raises:
         OneAtATime: An argument says more than lanes can do.
     """
-    import keras
-
     try:
         bound = inspect.signature(keras.Model.fit).bind(None, *args, **kwargs)
     except TypeError as error:
@@ -186,11 +171,6 @@ def _is_arrays(data: Any) -> bool:
 
 def _split_off(train: tuple[Any, ...], fraction: float) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Return training and validation rows as `model.fit(validation_split=...)` parts them."""
-    from search_spaces.task import count_rows, map_arrays
-
     arrays = tuple(map_arrays(np.asarray, part) for part in train)
     rows = int(np.floor(count_rows(arrays) * (1.0 - fraction)))
-    return (
-        tuple(map_arrays(lambda array: array[:rows], part) for part in arrays),
-        tuple(map_arrays(lambda array: array[rows:], part) for part in arrays),
-    )
+    return first_rows(arrays, rows), map_arrays(lambda array: array[rows:], arrays)

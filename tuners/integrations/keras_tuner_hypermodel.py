@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import keras_tuner
-import numpy as np
 
-from search_spaces._input import InputError
 from search_spaces.learning_rate import LearningRateBounds
+from tuners._checks import InputError
+from tuners.training.models import random_state_kept
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +66,7 @@ def lacks_rate(tuner: Any, name: str, is_worker: bool) -> bool:
     if any(matches(entry.name, name) and entry.conditions for entry in known):
         return False
     asked = keras_tuner.HyperParameters()
-    with _kept_random_state():
+    with random_state_kept():
         tuner.hypermodel.build(asked)
     return not any(matches(entry.name, name) for entry in asked.space)
 
@@ -87,7 +84,7 @@ def add_rate(tuner: Any, bounds: LearningRateBounds, name: str, is_worker: bool)
             "is built."
         )
     tuner.hypermodel = RateHyperModel(tuner.hypermodel, bounds, name)
-    with _kept_random_state():
+    with random_state_kept():
         tuner.hypermodel.build(keras_tuner.HyperParameters())  # refuses a schedule now, not later
     if not is_worker:
         space = tuner.oracle.get_space()
@@ -99,14 +96,3 @@ def add_rate(tuner: Any, bounds: LearningRateBounds, name: str, is_worker: bool)
 def _add_float(hp: Any, bounds: LearningRateBounds, name: str) -> float:
     low, high = bounds.low, bounds.high
     return hp.Float(name, low, high, sampling="log", default=bounds.suggestion)
-
-
-@contextmanager
-def _kept_random_state() -> Iterator[None]:
-    """Leave the generators that Keras's initializers draw their seeds from as they were."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002

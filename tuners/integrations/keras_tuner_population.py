@@ -13,8 +13,8 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from search_spaces._input import InputError
-from search_spaces.task import TuningTask, map_arrays
+from search_spaces.task import TuningTask
+from tuners._checks import InputError, check_whole
 from tuners.integrations.keras_tuner_grouping import (
     OneAtATime,
     fit_arguments,
@@ -24,6 +24,7 @@ from tuners.integrations.keras_tuner_grouping import (
     refuse_own_training,
     shared_values,
 )
+from tuners.training.models import first_rows
 from tuners.training.records import How, TrainingRecord
 from tuners.training.runner import train
 
@@ -82,15 +83,14 @@ class PopulationTuner(keras_tuner.Tuner):
         how: How | None = None,
         **kwargs: Any,
     ) -> None:
-        if isinstance(lanes, bool) or int(lanes) != lanes or lanes < 1:
-            raise InputError(f"`lanes` must be a whole number of 1 or more, but got {lanes!r}.")
+        lanes = check_whole(lanes, "lanes")
         own = (type(self).run_trial, type(self).run_trials)
         if hypermodel is None and own == (PopulationTuner.run_trial, PopulationTuner.run_trials):
             raise InputError(
                 "`hypermodel` must be given unless a subclass has a `run_trial` of its own; "
                 "pass e.g. build_model."
             )
-        self.lanes, self.learning_rate_name, self.how = int(lanes), learning_rate_name, how
+        self.lanes, self.learning_rate_name, self.how = lanes, learning_rate_name, how
         self._told: set[str] = set()
         self._tasks: dict[Any, TuningTask] = {}  # a task keeps its compiled programs
         self._widths: dict[TuningTask, int] = {}  # most lanes of a task so far
@@ -175,6 +175,7 @@ class PopulationTuner(keras_tuner.Tuner):
                 epochs=int(values.get("tuner/epochs", arguments["epochs"])),
                 how=self.how,
                 objective=self.oracle.objective.name,
+                direction=f"{self.oracle.objective.direction}imize",
                 keep_weights="best",
             )
         except ValueError as error:
@@ -223,14 +224,14 @@ class PopulationTuner(keras_tuner.Tuner):
             diverged = lanes[record.diverged[lanes] | (record.best_epoch[lanes] < 0)]
             if diverged.size:
                 epoch = int(record.diverged_epoch[diverged[0]])
-                when = f"in epoch {epoch + 1}" if epoch >= 0 else "from the first epoch on"
+                when = f"in epoch {epoch + 1}" if epoch >= 0 else "by its last epoch"
                 trial.status = "FAILED"
                 trial.message = f"diverged {when} at the rate {record.learning_rates[lanes[0]]:g}"
             else:
                 if model is None:
                     model = self._try_build(trial.hyperparameters)
                     if not model.built:
-                        model(map_arrays(lambda array: array[:1], task.train[0]))
+                        model(first_rows(task.train[0], 1))
                 self._keep_weights(trial, model, record, lanes)
                 self._report(trial, record, lanes)
             self.on_trial_end(trial)

@@ -10,9 +10,10 @@ from typing import Any
 
 import keras_tuner
 
-from search_spaces._input import InputError
 from search_spaces.learning_rate import LearningRateBounds
+from tuners._checks import InputError, check_rate
 from tuners.integrations.keras_tuner_hypermodel import add_rate, lacks_rate, matches
+from tuners.integrations.keras_tuner_oracle import OptunaOracle
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +77,8 @@ def narrow_tuner(
             f"`tuner` must be a built keras_tuner.Tuner, but got {type(tuner).__name__}; "
             "pass e.g. keras_tuner.RandomSearch(build_model, objective=...)."
         )
-    if baseline is not None and not 0 < baseline < math.inf:
-        raise InputError(f"`baseline` must be positive and finite, but got {baseline!r}.")
+    if baseline is not None:
+        baseline = check_rate(baseline, "baseline")
     is_worker = not isinstance(tuner.oracle, keras_tuner.Oracle)
     if add_missing and lacks_rate(tuner, name, is_worker):
         add_rate(tuner, bounds, name, is_worker)
@@ -92,7 +93,7 @@ def narrow_tuner(
         raise InputError(_not_found(name, oracle.hyperparameters.space, found))
     _narrow_space(oracle, usable, bounds)
     if baseline is not None:
-        _queue_baseline(oracle, usable, float(baseline))
+        _queue_baseline(oracle, usable, baseline)
     return tuner
 
 
@@ -167,8 +168,6 @@ def _narrow_entry(
     oracle: Any, entry: Any, serialized: dict[str, Any], bounds: LearningRateBounds
 ) -> dict[str, Any] | None:
     """Return the narrowed entry as KerasTuner serializes it, None where it stays as it is."""
-    from tuners.integrations.keras_tuner_oracle import OptunaOracle
-
     kinds = keras_tuner.engine.hyperparameters
     config = dict(serialized["config"])
     held = _held_values(oracle, entry.name)
@@ -239,8 +238,6 @@ def _choose(name: str, values: list[float], bounds: LearningRateBounds) -> list[
 
 def _held_values(oracle: Any, name: str) -> list[float]:
     """Return a hyperparameter's values in trials that the oracle still looks up in the space."""
-    from tuners.integrations.keras_tuner_oracle import OptunaOracle
-
     if not isinstance(oracle, (keras_tuner.oracles.BayesianOptimizationOracle, OptunaOracle)):
         return []
     held = [trial.hyperparameters.values.get(name) for trial in oracle.trials.values()]
@@ -264,8 +261,6 @@ def _describe(config: dict[str, Any]) -> str:
 
 
 def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float) -> None:
-    from tuners.integrations.keras_tuner_oracle import OptunaOracle
-
     if oracle.trials:
         logger.info("baseline %g: the search has begun, so it is not queued again.", baseline)
         return
@@ -282,32 +277,28 @@ def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float) -> None
             dict.fromkeys(names, baseline), user_attrs={"role": "baseline"}, skip_if_exists=True
         )
         return
-    now = [entry for entry in oracle.hyperparameters.space if entry.name in names]
-    if isinstance(oracle, keras_tuner.oracles.GridSearchOracle):
-        _begin_grid(oracle, now, baseline)
-        return
+    grid = isinstance(oracle, keras_tuner.oracles.GridSearchOracle)
     kinds = keras_tuner.engine.hyperparameters
-    listed = [e.name for e in now if not isinstance(e, kinds.Choice) or baseline in e.values]
-    if listed:
-        begin_with(oracle, listed, [baseline])
+    allowed = [  # a continuous range takes what lies outside it, grids and choices do not
+        entry.name
+        for entry in oracle.hyperparameters.space
+        if entry.name in names
+        and (_allows(entry, baseline) or not (grid or isinstance(entry, kinds.Choice)))
+    ]
+    if not allowed:
+        where = "outside the narrowed grid" if grid else "not among the narrowed choices"
+        logger.warning("baseline %g is %s: not queued.", baseline, where)
+    elif grid:  # it begins with the defaults
+        config = oracle.hyperparameters.get_config()
+        for entry in config["space"]:
+            if entry["config"]["name"] in allowed:
+                entry["config"]["default"] = baseline
+        oracle.hyperparameters = keras_tuner.HyperParameters.from_config(config)
     else:
-        logger.warning("baseline %g is not among the narrowed choices: not queued.", baseline)
+        begin_with(oracle, allowed, [baseline])
 
 
 def _allows(entry: Any, rate: float) -> bool:
     if isinstance(entry, keras_tuner.engine.hyperparameters.Choice):
         return rate in entry.values
     return bool(entry.min_value <= rate <= entry.max_value)
-
-
-def _begin_grid(oracle: Any, entries: Sequence[Any], baseline: float) -> None:
-    """Make the baseline the default of entries that allow it: a grid begins with defaults."""
-    names = [entry.name for entry in entries if _allows(entry, baseline)]
-    if not names:
-        logger.warning("baseline %g is outside the narrowed grid: not queued.", baseline)
-        return
-    config = oracle.hyperparameters.get_config()
-    for entry in config["space"]:
-        if entry["config"]["name"] in names:
-            entry["config"]["default"] = baseline
-    oracle.hyperparameters = keras_tuner.HyperParameters.from_config(config)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import optuna
 
-from search_spaces._input import InputError, check_range
 from search_spaces.learning_rate import LearningRateBounds
+from tuners._checks import InputError, check_pair, check_rate
 from tuners.integrations.optuna_sampler import NarrowedSampler
 from tuners.study.recording import record
 
@@ -64,8 +64,8 @@ def narrow(
     found, curve = as_bounds(bounds)
     if not isinstance(name, str) or not name:
         raise InputError(f"`name` must be the parameter's name, but got {name!r}.")
-    if baseline is not None and not 0 < baseline < math.inf:
-        raise InputError(f"`baseline` must be positive and finite, but got {baseline!r}.")
+    if baseline is not None:
+        baseline = check_rate(baseline, "baseline")
     if isinstance(target, optuna.Study):
         if add_missing:
             raise InputError(
@@ -101,14 +101,8 @@ def as_bounds(bounds: Any) -> tuple[LearningRateBounds, LossCurve | None]:
         return bounds, None
     if callable(getattr(bounds, "bounds", None)):
         return bounds.bounds(), bounds
-    try:
-        low, high = bounds
-    except (TypeError, ValueError):
-        raise InputError(
-            "`bounds` must be LearningRateBounds, a LossCurve or a pair (low, high), "
-            f"but got {bounds!r}; pass e.g. (1e-4, 1e-2)."
-        ) from None
-    low, high = check_range(low, high, "bounds")
+    kinds = "LearningRateBounds, a LossCurve or a pair (low, high)"
+    low, high = check_pair(bounds, "bounds", kinds=kinds, example="(1e-4, 1e-2)")
     middle = min(max(float(f"{math.sqrt(low * high):.12g}"), low), high)
     return LearningRateBounds(low, high, middle, "ok", "Given by the user."), None
 
@@ -128,7 +122,7 @@ def _narrow_study(
     record(study, bounds=bounds, curve=curve, name=name)
     queue_once(study, name, bounds.suggestion, "suggestion")
     if baseline is not None:
-        queue_once(study, name, float(baseline), "baseline")
+        queue_once(study, name, baseline, "baseline")
 
 
 def queue_once(study: optuna.Study, name: str, rate: float, role: str) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
-from optuna.samplers import BaseSampler, GridSampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from search_spaces._input import InputError, check_range
 from search_spaces.learning_rate import LearningRateBounds
+from tuners._checks import InputError, check_pair
 from tuners.study.recording import recorded_bounds
 
 UNUSED = "bounds_not_used"
@@ -34,7 +34,8 @@ class NarrowedSampler(BaseSampler):
       value give that value. A `step` keeps its grid; the bounds are rounded inwards to it.
     - A parameter that no trial asks for gives one warning after the first finished trial. What
       could not be narrowed is listed in the study's user attribute `bounds_not_used`.
-    - Trials that fail teach, although Optuna's samplers ignore them: see `ceiling`.
+    - Trials that fail teach, although Optuna's samplers ignore them: see `ceiling`. CMA-ES, whose
+      stored state is in parts of its range, keeps that range, and its draws are cut instead.
 
     Args:
         bounds: Parameter name to `LearningRateBounds` or to a pair `(low, high)`, both ends
@@ -68,6 +69,7 @@ class NarrowedSampler(BaseSampler):
         _refuse_grid(base_sampler)
         self._bounds = {str(name): _as_pair(entry, str(name)) for name, entry in bounds.items()}
         self._base_sampler = base_sampler
+        self._fixed = any(isinstance(inner, CmaEsSampler) for inner in _nested(base_sampler))
         self._warned: set[tuple[str, str]] = set()
 
     @classmethod
@@ -118,7 +120,9 @@ class NarrowedSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         """Return the base sampler's joint search space with the narrowed ranges in it."""
         space = self._base_sampler.infer_relative_search_space(study, trial)
-        narrowed = {name: self._narrow(study, name, wide) for name, wide in space.items()}
+        narrowed = {
+            name: self._narrow(study, name, wide, fixed=self._fixed) for name, wide in space.items()
+        }
         # some samplers divide by the width of a range: single values go the independent way
         return {name: d for name, d in narrowed.items() if not d.single() or space[name].single()}
 
@@ -128,11 +132,16 @@ class NarrowedSampler(BaseSampler):
         """Return the base sampler's joint draw without the values that left the bounds."""
         drawn = self._base_sampler.sample_relative(study, trial, search_space)
         # TPE with group=True draws from ranges of its own; Optuna then asks `sample_independent`
-        return {
+        kept = {
             name: value
             for name, value in drawn.items()
             if name not in self._bounds or _holds(search_space.get(name), value)
         }
+        for name in kept.keys() & self._bounds.keys() if self._fixed else ():
+            allowed = self._narrow(study, name, search_space[name])
+            if isinstance(allowed, FloatDistribution):
+                kept[name] = min(max(kept[name], allowed.low), allowed.high)
+        return kept
 
     def sample_independent(
         self,
@@ -175,7 +184,9 @@ class NarrowedSampler(BaseSampler):
         Optuna does not keep whether a trial failed by NaN or by an exception. A failure
         therefore counts at once where the trial says that it diverged (user attribute `diverged`,
         or a value told or reported that is not finite), never where it says that it did not
-        (`diverged=False`), and else from the second such failure on.
+        (`diverged=False`), and else from the second such failure on. A trial that another one
+        replaces, since its process was lost (Optuna's `RetryHeartbeatStaleTrialCallback`), does
+        not count.
 
         Args:
             study: The study whose trials are read.
@@ -183,9 +194,13 @@ class NarrowedSampler(BaseSampler):
         """
         low, high = self._bounds[name]
         proven, unexplained, finished = [], [], 0.0
-        for trial in _whole(study).get_trials(deepcopy=False):
+        trials = _whole(study).get_trials(deepcopy=False)
+        replaced = {n for trial in trials for n in trial.system_attrs.get("retry_history", ())}
+        for trial in trials:
             rate = trial.params.get(name)
             if not isinstance(rate, (int, float)) or not trial.state.is_finished():
+                continue
+            if trial.state == TrialState.FAIL and trial.number in replaced:
                 continue
             diverged = _diverged(trial)
             if diverged:
@@ -200,7 +215,9 @@ class NarrowedSampler(BaseSampler):
         edge = min(failed, default=math.inf)
         return high if edge <= low else min(high, math.sqrt(edge * max(finished, low)))
 
-    def _narrow(self, study: optuna.Study, name: str, wide: BaseDistribution) -> BaseDistribution:
+    def _narrow(
+        self, study: optuna.Study, name: str, wide: BaseDistribution, *, fixed: bool = False
+    ) -> BaseDistribution:
         if name not in self._bounds:
             return wide
         if not isinstance(wide, FloatDistribution):
@@ -219,8 +236,9 @@ class NarrowedSampler(BaseSampler):
                 "is suggested without log=True, so it is drawn uniformly inside the bounds; "
                 "a rate is better suggested with log=True.",
             )
-        low, high = max(low, wide.low), min(self.ceiling(study, name), high, wide.high)
-        high = max(low, high)
+        low, high = max(low, wide.low), min(high, wide.high)
+        if not fixed:
+            high = max(low, min(self.ceiling(study, name), high))
         if wide.step is None:
             return FloatDistribution(low, high, log=wide.log)
         return self._narrow_grid(study, name, wide, low, high)
@@ -305,14 +323,8 @@ def _set_unused(study: optuna.Study, name: str, reason: str | None) -> None:
 def _as_pair(entry: Any, name: str) -> tuple[float, float]:
     if isinstance(entry, LearningRateBounds):
         return entry.low, entry.high
-    try:
-        low, high = entry
-    except (TypeError, ValueError):
-        raise InputError(
-            f"`bounds[{name!r}]` must be LearningRateBounds or a pair (low, high), "
-            f"but got {entry!r}; pass e.g. (1e-4, 1e-2)."
-        ) from None
-    return check_range(low, high, f"bounds[{name!r}]")
+    kinds = "LearningRateBounds or a pair (low, high)"
+    return check_pair(entry, f"bounds[{name!r}]", kinds=kinds, example="(1e-4, 1e-2)")
 
 
 def _refuse_grid(sampler: BaseSampler) -> None:
@@ -321,12 +333,16 @@ def _refuse_grid(sampler: BaseSampler) -> None:
             f"`base_sampler` must be an optuna sampler, but got {type(sampler).__name__}; "
             "pass e.g. optuna.samplers.TPESampler()."
         )
-    inner: Any = sampler
-    while inner is not None:
-        if isinstance(inner, GridSampler):
-            raise TypeError(
-                "`base_sampler` must draw inside the range it is given, but GridSampler draws "
-                "from its own grid only; give GridSampler a grid inside the bounds, or use "
-                "another sampler."
-            )
-        inner = getattr(inner, "_base_sampler", None)
+    if any(isinstance(inner, GridSampler) for inner in _nested(sampler)):
+        raise TypeError(
+            "`base_sampler` must draw inside the range it is given, but GridSampler draws "
+            "from its own grid only; give GridSampler a grid inside the bounds, or use "
+            "another sampler."
+        )
+
+
+def _nested(sampler: Any) -> Iterator[Any]:
+    """Give a sampler and those that it wraps."""
+    while sampler is not None:
+        yield sampler
+        sampler = getattr(sampler, "_base_sampler", None)

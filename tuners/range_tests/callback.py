@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from search_spaces._input import InputError, check_range
+from tuners._checks import InputError, check_range, check_whole
 from tuners.curves.loss_curve import LossCurve
 from tuners.training.models import leaf_optimizers, random_state_kept
 from tuners.training.schedules import VariableRate
@@ -68,9 +68,7 @@ class LearningRateRangeTest(keras.callbacks.Callback):
             raise InputError(
                 f"`min_learning_rate` must be below `max_learning_rate`, but both are {low:g}."
             )
-        if isinstance(steps, bool) or int(steps) != steps or steps < 2:
-            raise InputError(f"`steps` must be a whole number of 2 or more, but got {steps!r}.")
-        self.steps, self.loss, self.declared = int(steps), loss, declared
+        self.steps, self.loss, self.declared = check_whole(steps, "steps", 2), loss, declared
         self.low, self.high, self.stop_early = low, high, stop_early
         self.rates: list[float] = []
         self.losses: list[float] = []
@@ -89,9 +87,9 @@ class LearningRateRangeTest(keras.callbacks.Callback):
                 "`curve` needs a fit with this callback, but none has run; "
                 "call model.fit(..., callbacks=[test])."
             )
-        rates = np.array(self.rates)
+        rates, losses = np.array(self.rates), np.array(self.losses)
         declared = self.declared or (self.low, self.high)
-        return LossCurve(rates, self.losses, declared=declared, gradient_steps=self._batches)
+        return LossCurve(rates, losses, declared=declared, gradient_steps=self._batches)
 
     def __enter__(self) -> LearningRateRangeTest:
         return self

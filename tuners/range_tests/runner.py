@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from search_spaces._input import InputError, check_pair, check_range
 from search_spaces.task import TuningTask, count_rows, is_dataset
-from tuners._checks import check_choice, check_whole
+from tuners._checks import InputError, check_choice, check_pair, check_range, check_whole
 from tuners.curves.loss_curve import LossCurve
 from tuners.curves.sweep import Placement, open_ends, place_sweep
 from tuners.range_tests.sources import as_task
+from tuners.training.records import How
+from tuners.training.runner import train, train_steps
 
 BEYOND = 100.0  # how far past the declared range a ramp looks: two decades
 PER_DECADE = 4  # rates of a sweep to the decade
@@ -42,7 +44,7 @@ def range_test(
     seeds: int = 8,
     seed: int = 0,
     batch_size: int = 32,
-    how: str | None = None,
+    how: How | None = None,
     epochs: int = 30,
     progress: Callable[[int, int], None] | None = None,
 ) -> LossCurve:
@@ -105,40 +107,29 @@ def range_test(
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message="Two seeds build the same initial weights")
         task = as_task(source, x, y, validation, batch_size, stack, mode == "sweep")
-        train = _trainer(task, how, progress)
+        step = partial(train_steps, task, how=how, on_step=progress)
         lanes = np.arange(seed, seed + seeds)
         if mode == "per_epoch":
-            return _per_epoch(task, train, lanes, (low, high), steps)
+            return _per_epoch(task, step, lanes, (low, high), steps)
         length = steps if mode == "ramp" else max(steps // 2, FEWEST_STEPS)
-        ramp = _ramp(train, lanes, (low, high), length)
+        ramp = _ramp(step, lanes, (low, high), length)
         if mode == "ramp":
             return ramp
         placement = place_sweep(ramp.learning_rates, ramp.table)
         if placement is None:
             return ramp
-        return _sweep(task, train, ramp, placement, steps, epochs, seed, how, progress)
-
-
-def _trainer(task: TuningTask, how: Any, progress: Any) -> Trainer:
-    from tuners.training.runner import train_steps
-
-    def train(rates: np.ndarray, seeds: np.ndarray, evaluate_every: int | None = None) -> Any:
-        return train_steps(
-            task, rates, seeds, how=how, evaluate_every=evaluate_every, on_step=progress
-        )
-
-    return train
+        return _sweep(task, step, ramp, placement, steps, epochs, seed, how, progress)
 
 
 def _ramp(
-    train: Trainer, seeds: np.ndarray, declared: tuple[float, float], length: int
+    step: Trainer, seeds: np.ndarray, declared: tuple[float, float], length: int
 ) -> LossCurve:
     low, high = declared[0] / BEYOND, declared[1] * BEYOND
     low, high = check_range(max(low, 1e-30), min(high, 1e30), "declared")
     spent = 0
     for _ in range(LENGTHENED + 1):
         rates = np.geomspace(low, high, length)
-        loss = train(np.tile(rates[:, None], (1, len(seeds))), seeds).loss
+        loss = step(np.tile(rates[:, None], (1, len(seeds))), seeds).loss
         if not np.isfinite(loss[0]).any():
             raise InputError(
                 "`source` must give a finite loss before any update, but got nan; check the data "
@@ -154,14 +145,14 @@ def _ramp(
 
 def _per_epoch(
     task: TuningTask,
-    train: Trainer,
+    step: Trainer,
     seeds: np.ndarray,
     declared: tuple[float, float],
     steps: int,
 ) -> LossCurve:
     epochs, batches = max(steps // 5, 20), _whole_batches(task)
     rates = np.geomspace(*declared, epochs)
-    loss = train(np.tile(np.repeat(rates, batches)[:, None], (1, len(seeds))), seeds).loss
+    loss = step(np.tile(np.repeat(rates, batches)[:, None], (1, len(seeds))), seeds).loss
     means = loss.reshape(epochs, batches, len(seeds)).mean(axis=1)
     spent = int(np.isfinite(loss).sum())
     return LossCurve(rates, means, kind="per_epoch", declared=declared, gradient_steps=spent)
@@ -169,7 +160,7 @@ def _per_epoch(
 
 def _sweep(
     task: TuningTask,
-    train: Trainer,
+    step: Trainer,
     ramp: LossCurve,
     placement: Placement,
     steps: int,
@@ -189,7 +180,7 @@ def _sweep(
     def score(some: np.ndarray) -> tuple[np.ndarray, int]:
         if batches < SHORT_EPOCH and not is_dataset(task.train):
             return _epoch_scores(task, how, progress, some, seeds, length // batches)
-        return _scores(train, some, seeds, length)
+        return _scores(step, some, seeds, length)
 
     scores, done = score(rates)
     spent += done
@@ -246,11 +237,11 @@ def sweep_size(rates: int, steps: int, batches: int, epochs: int, spent: int) ->
 
 
 def _scores(
-    train: Trainer, rates: np.ndarray, seeds: np.ndarray, length: int
+    step: Trainer, rates: np.ndarray, seeds: np.ndarray, length: int
 ) -> tuple[np.ndarray, int]:
     # lowest validation loss of each rate and seed in so many steps, and the steps done
     lane_rates = np.repeat(rates, len(seeds))
-    record = train(
+    record = step(
         np.tile(lane_rates[None], (length, 1)),
         np.tile(seeds, len(rates)),
         evaluate_every=max(length // 10, 1),
@@ -265,8 +256,6 @@ def _epoch_scores(
 ) -> tuple[np.ndarray, int]:
     # the same in whole epochs, with their short last batch and scored at their ends, as the
     # trainings to come are: on small data that moves the best rate
-    from tuners.training.runner import train
-
     batches = _batches(task)
 
     def on_epoch(done: int, in_all: int) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces._input import InputError
 from search_spaces.task import TuningTask, count_rows, is_dataset, list_arrays, map_arrays
+from tuners._checks import InputError
+from tuners.training.models import first_rows, model_variables
+from tuners.training.state import state_kept
 
 VALIDATION_SHARE = 0.1
 
@@ -58,9 +60,6 @@ def _builder(source: Any, train: Any, stack: contextlib.ExitStack) -> Callable[[
     import keras
 
     if isinstance(source, keras.Model):  # before callable: a model is callable too
-        from tuners.training.models import first_rows
-        from tuners.training.state import state_kept
-
         if not source.compiled or source.optimizer is None:
             raise InputError(
                 "`source` must be a compiled model, but it was not compiled; call "
@@ -113,7 +112,7 @@ def copy_of(model: Any, sample: Any) -> Any:
             run_eagerly=model.run_eagerly,
             jit_compile=model.jit_compile,
         )
-        for ours, theirs in zip(_variables(copy), _variables(model), strict=True):
+        for ours, theirs in zip(model_variables(copy), model_variables(model), strict=True):
             ours.assign(theirs)
         if type(copy) is not type(model):
             raise InputError(f"the copy is a {type(copy).__name__}")
@@ -123,10 +122,6 @@ def copy_of(model: Any, sample: Any) -> Any:
             f"({error}); pass the function that builds it, or use LearningRateRangeTest in fit."
         ) from error
     return copy
-
-
-def _variables(model: Any) -> list[Any]:
-    return [*model.trainable_variables, *model.non_trainable_variables]
 
 
 def _split(x: Any, y: Any, validation: Any, scored: bool) -> tuple[Any, Any]:

@@ -26,7 +26,7 @@ from tuners.report.trial_rows import (
     shown_curves,
     trial_rows,
 )
-from tuners.study.schema import plain
+from tuners.study.schema import gather_facts, plain
 
 if TYPE_CHECKING:
     import optuna
@@ -52,8 +52,7 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
     attributes = hide_passwords(study.user_attrs)
     stored = study.get_trials(deepcopy=False)
     notes: list[str] = []
-    facts = attributes.get("facts")
-    facts = sanitize(facts) if isinstance(facts, dict) else {}
+    facts = sanitize(gather_facts(attributes))
     bounds = _read_all(attributes.get("bounds"), LearningRateBounds.from_dict, "bounds", notes)
     curves = _read_all(attributes.get("curve"), LossCurve.from_dict, "curve", notes)
     comparison = _read_comparison(attributes.get("comparison"), notes)

@@ -1,9 +1,8 @@
-"""Who works on a study: each process signs on it, and counts as alive while its sign is fresh.
+"""Which process works on a study, and whether it still lives.
 
-The signs are user attributes of the study, one for each worker, so that any of Optuna's storages
-carries them and no two workers write the same one. A worker of this machine is asked after
-directly; of the others it is known only when they last signed, by their own clocks, which must
-agree within some seconds.
+A process of this machine is asked after directly. Processes of other machines meet on a database
+server only, where Optuna's own heartbeat tells: the trials that a process holds are signed again
+and again, and Optuna fails and queues again what has had no sign for `GRACE` seconds.
 """
 
 from __future__ import annotations
@@ -18,74 +17,69 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import TrialState
+
 from search_spaces._input import InputError
 
 if TYPE_CHECKING:
     import optuna
 
-SILENCE = 60.0  # seconds without a sign after which a worker counts as dead
-BEAT = 15.0  # seconds between two signs
-SETTLE = 2.0  # seconds within which two claims of the same work become visible to each other
-PREFIX = "worker "  # of the attribute's name
-LEFT = 0.0  # the sign of one that has gone
+BEAT = 15  # seconds between two signs
+GRACE = 60  # seconds without a sign after which a process counts as dead: three may be lost
+WORKER = "worker"  # of a trial: who holds it; of a study that is for one process: who works on it
+LEFT = ["", 0.0]
 
 _at_work: set[str] = set()  # workers of this process
 
 
 @contextlib.contextmanager
 def at_work(study: optuna.Study, alone: str = "") -> Iterator[str]:
-    """Sign on a study, again and again from a thread, until the block is left.
+    """Work on a study, under a name that tells others whether this process still lives.
 
     Args:
         study: The study to work on.
-        alone: Why no second worker may be on it; "" where one may.
+        alone: Why no second process may be on it; "" where one may.
 
     Yields:
         The worker's name: machine, process and a word of its own, with slashes between.
 
     Raises:
-        ValueError: `alone` is given and a worker of another process is alive.
+        InputError: `alone` is given and another process is at work.
     """
     worker = f"{_machine()}/{os.getpid()}-{_started(os.getpid())}/{uuid.uuid4().hex[:8]}"
-    others = [each for each in signed(study) if is_alive(study, each) and each not in _at_work]
-    if alone and others:
-        host, process, _ = others[0].split("/")
+    holder, signed = _holder(study) if alone else ("", 0.0)
+    if _is_other(holder, signed):
+        machine, process, _ = holder.split("/")
         raise InputError(
-            f"{alone}, but process {process.split('-')[0]} on {host.split('+')[0]} is at work on "
-            f"the study {study.study_name!r}; wait for it, or use another study."
+            f"{alone}, but process {process.split('-')[0]} on {machine.split('+')[0]} is at work "
+            f"on the study {study.study_name!r}; wait for it, or use another study."
         )
+    holds = bool(alone) and holder not in _at_work  # an outer block of this process has signed
     gone = threading.Event()
-    thread = threading.Thread(target=_sign_again, args=(study, worker, gone), daemon=True)
-    study.set_user_attr(PREFIX + worker, time.time())
+    thread = threading.Thread(target=_beat, args=(study, worker, holds, gone), daemon=True)
+    if holds:
+        study.set_user_attr(WORKER, [worker, time.time()])
     _at_work.add(worker)
-    thread.start()
+    if _is_server(study):
+        thread.start()
     try:
         yield worker
     finally:
         _at_work.discard(worker)
         gone.set()
-        thread.join(timeout=BEAT)
+        if thread.is_alive():
+            thread.join(timeout=BEAT)
         with contextlib.suppress(Exception):  # the storage may be what ended the work
-            study.set_user_attr(PREFIX + worker, LEFT)
+            if holds:
+                study.set_user_attr(WORKER, LEFT)
 
 
-def _sign_again(study: optuna.Study, worker: str, gone: threading.Event) -> None:
-    while not gone.wait(BEAT):
-        with contextlib.suppress(Exception):  # a lost storage is reported where work is told
-            study.set_user_attr(PREFIX + worker, time.time())
-
-
-def signed(study: optuna.Study) -> list[str]:
-    """Return the names of all workers that ever signed on a study."""
-    return [name.removeprefix(PREFIX) for name in study.user_attrs if name.startswith(PREFIX)]
-
-
-def is_alive(study: optuna.Study, worker: str | None) -> bool:
-    """Whether a worker is at work on a study, as far as can be known from here.
+def is_alive(worker: object) -> bool | None:
+    """Whether a worker is at work; None where it is of another machine, which cannot be asked.
 
     Args:
-        study: The study.
-        worker: A name that `at_work` gave; None, or what is no such name, is nobody alive.
+        worker: A name that `at_work` gave; anything else is nobody alive.
     """
     try:
         machine, process, _ = str(worker).split("/")
@@ -93,13 +87,54 @@ def is_alive(study: optuna.Study, worker: str | None) -> bool:
         number = int(identity)
     except ValueError:
         return False
-    if machine == _machine():
-        if number == os.getpid():
-            return worker in _at_work
-        if _started(number) != started:
-            return False
-    sign = study.user_attrs.get(f"{PREFIX}{worker}")
-    return isinstance(sign, (int, float)) and time.time() - sign < SILENCE
+    if machine != _machine():
+        return None
+    if number == os.getpid():
+        return worker in _at_work
+    return _started(number) == started
+
+
+def sign(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+    """Sign for a trial that this process holds, where the storage has heartbeats."""
+    storage = backend(study._storage)
+    if isinstance(storage, RDBStorage) and storage.get_heartbeat_interval() is not None:
+        storage.record_heartbeat(trial._trial_id)
+
+
+def backend(storage: BaseStorage) -> BaseStorage:
+    """Return the storage itself, where Optuna has wrapped it into a cache."""
+    found: BaseStorage = getattr(storage, "_backend", storage)
+    return found if isinstance(found, BaseStorage) else storage
+
+
+def _beat(study: optuna.Study, worker: str, holds: bool, gone: threading.Event) -> None:
+    while not gone.wait(BEAT):
+        with contextlib.suppress(Exception):  # a lost storage is reported where work is told
+            if holds:
+                study.set_user_attr(WORKER, [worker, time.time()])
+            for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                if trial.user_attrs.get(WORKER) == worker:
+                    sign(study, trial)
+
+
+def _holder(study: optuna.Study) -> tuple[str, float]:
+    try:
+        name, signed = study.user_attrs.get(WORKER, LEFT)
+        return str(name), float(signed)
+    except (TypeError, ValueError):
+        return "", 0.0
+
+
+def _is_other(holder: str, signed: float) -> bool:
+    alive = is_alive(holder)
+    if alive is None:
+        return time.time() - signed < GRACE
+    return alive and holder not in _at_work
+
+
+def _is_server(study: optuna.Study) -> bool:
+    storage = backend(study._storage)
+    return isinstance(storage, RDBStorage) and storage.engine.dialect.name != "sqlite"
 
 
 def _machine() -> str:
@@ -121,7 +156,7 @@ def _started(process: int) -> str:
     except (OSError, IndexError):
         pass
     if os.name != "posix":
-        return "unknown"  # signs alone tell there
+        return "unknown"
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from search_spaces._input import InputError
 from search_spaces.learning_rate import LearningRateBounds
 from tuners.curves.loss_curve import LossCurve
-from tuners.study.schema import plain
+from tuners.study.schema import FACT, gather_facts, plain
 
 if TYPE_CHECKING:
     import optuna
@@ -51,8 +51,15 @@ def record(
 
 
 def record_facts(study: optuna.Study, **facts: Any) -> None:
-    """Add plain facts (numbers, strings, lists) to those that the study carries."""
-    _merge(study, "facts", plain(facts, 12))
+    """Write plain facts (numbers, strings, lists), each an attribute of its own.
+
+    So two processes that write at the same moment lose nothing. What is the same already is not
+    written again, since a journal keeps every write.
+    """
+    known = recorded_facts(study)
+    for name, value in plain(facts, 12).items():
+        if name not in known or known[name] != value:
+            study.set_user_attr(f"{FACT}{name}", value)
 
 
 def recorded_bounds(study: optuna.Study) -> dict[str, LearningRateBounds]:
@@ -78,12 +85,8 @@ def recorded_curves(study: optuna.Study) -> dict[str, LossCurve]:
 
 
 def recorded_facts(study: optuna.Study) -> dict[str, Any]:
-    """Return the facts on a study, {} where there are none.
-
-    Raises:
-        ValueError: What the study carries as `facts` is something else.
-    """
-    return dict(_stored(study, "facts"))
+    """Return the facts on a study by name, {} where there are none."""
+    return gather_facts(study.user_attrs)
 
 
 def _stored(study: optuna.Study, key: str) -> Mapping[str, Any]:

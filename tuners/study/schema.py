@@ -1,32 +1,57 @@
 """What a study and its trials carry: the names of the attributes, and plain values for them.
 
-What a study carries, as user attributes that any storage keeps (plain numbers, strings, lists):
+As user attributes, which any storage keeps (plain numbers, strings, lists), a study carries:
 
-| attribute    | holds                                                                          |
-|--------------|--------------------------------------------------------------------------------|
-| `bounds`     | parameter name -> `LearningRateBounds.to_dict()`                                 |
-| `curve`      | parameter name -> `LossCurve.to_dict()`, 6 significant digits                    |
-| `comparison` | `Comparison.to_dict()`                                                           |
-| `facts`      | what was run: task, data, model, versions, machine, settings, cost (flat dict)   |
+| attribute     | holds                                                                         |
+|---------------|-------------------------------------------------------------------------------|
+| `bounds`      | parameter name -> `LearningRateBounds.to_dict()`                                |
+| `curve`       | parameter name -> `LossCurve.to_dict()`, 6 significant digits                   |
+| `comparison`  | `Comparison.to_dict()`                                                          |
+| `fact NAME`   | what was run: task, data, model, versions, machine, settings, cost; one each    |
 
-A trial carries `role` ("search", "suggestion", "baseline", "stale"), `seed`, `diverged`, `epochs`,
-`best_epoch` (0-based), `seconds`, `how`, and `curves` (name -> values by epoch); with the Optuna
-engine also `worker`, who made it, `rescuer`, who took it up after that one's death, `batch` and
-`place` (see `tuners.study.work_queue`). Workers sign with an attribute
-`worker <name>` on the study.
+A trial carries `role` ("search", "suggestion", "baseline", "queued", "stale"), `seed`, `diverged`,
+`epochs`, `best_epoch` (0-based), `seconds`, `how`, and `curves` (name -> values by epoch); with the
+Optuna engine also `unit`, the work that it is part of, `place`, its place in it, and `worker`, who
+holds or held it (see `tuners.study.work_queue`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tuners.training.records import TrainingRecord
 
-STALE = "stale"  # role of a trial that counts for nothing, since another stands for it
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+STALE = "stale"  # role of a trial that counts for nothing
+EXTRA = "queued"  # role of a trial that somebody queued on the study, beyond the total
+UNIT, PLACE = "unit", "place"
+FACT = "fact "  # begins the name of the attribute that holds a fact
+
+
+def superseded(trials: Iterable[FrozenTrial]) -> set[int]:
+    """Return the numbers of failed trials that another one was queued for, as after a kill."""
+    return {number for trial in trials for number in trial.system_attrs.get("retry_history", [])}
+
+
+def gather_facts(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts among a study's attributes, by name.
+
+    Example:
+        >>> gather_facts({"fact optimizer": "SGD", "bounds": {}})
+        {'optimizer': 'SGD'}
+    """
+    together = attributes.get("facts")  # as the first version kept them
+    found = dict(together) if isinstance(together, Mapping) else {}
+    for name, value in attributes.items():
+        if name.startswith(FACT):
+            found[name.removeprefix(FACT)] = value
+    return found
 
 
 def plain(value: Any, digits: int = 6) -> Any:

@@ -1,19 +1,31 @@
-"""Opening Optuna's storages, with errors that never show a password."""
+"""Opening Optuna's storages: nobody else's file is touched, and no error shows a password."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import sqlite3
 import time
+import warnings
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import optuna
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from search_spaces._input import InputError
-from tuners.study.storage_files import JOURNAL, check_storage_file
+from tuners.study.heartbeat import BEAT, GRACE, backend
 
+SQLITE, JOURNAL = "sqlite:///", "journal:///"
 ATTEMPTS = 5  # to make the tables of a new database
 SQLITE_TIMEOUT = 30  # seconds to wait for another connection's lock
+PART_OF = "pairs_of"  # attribute of a study of shared work: the name of the study it belongs to
+_FIRST = b'{"op_code":'  # with which every line of a journal begins
+_FIRST_TABLES = {"studies", "version_info", "alembic_version"}  # a kill may have left a few
 
 
 def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
@@ -25,7 +37,7 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
             `journal:///study.journal` for Optuna's journal file; or a storage of Optuna's.
 
     Raises:
-        ValueError: It cannot be opened, or a file is there that is none of Optuna's; the message
+        InputError: It cannot be opened, or a file is there that is none of Optuna's; the message
             hides the password.
 
     Example:
@@ -44,8 +56,6 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
     check_storage_file(storage)
     try:
         if storage.startswith(JOURNAL):
-            from tuners.study.whole_lines import WholeLines
-
             return optuna.storages.JournalStorage(WholeLines(storage[len(JOURNAL) :]))
         return _open_database(storage)
     except Exception as error:  # drivers raise what they like, with the address in it
@@ -59,16 +69,23 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
 
 def _open_database(address: str) -> BaseStorage:
     if address.startswith("sqlite"):
-        settings: dict[str, Any] = {"connect_args": {"timeout": SQLITE_TIMEOUT}}
+        settings: dict[str, Any] = {"engine_kwargs": {"connect_args": {"timeout": SQLITE_TIMEOUT}}}
     else:
-        settings = {"pool_pre_ping": True}  # a lost connection is made again
+        settings = {
+            "engine_kwargs": {"pool_pre_ping": True},  # a lost connection is made again
+            "heartbeat_interval": BEAT,
+            "grace_period": GRACE,
+        }
     for attempt in range(ATTEMPTS):
         try:
-            return optuna.storages.RDBStorage(address, engine_kwargs=settings)
+            with warnings.catch_warnings():  # heartbeats are marked experimental since Optuna 2.9
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                again = RetryHeartbeatStaleTrialCallback()
+                return RDBStorage(address, **settings, heartbeat_stale_trial_callback=again)
         except Exception as error:
             # two processes that make the tables at the same moment: one finds them half made
-            again = "already exists" in str(error) or "duplicate key" in str(error)
-            if not again or attempt == ATTEMPTS - 1:
+            half_made = "already exists" in str(error) or "duplicate key" in str(error)
+            if not half_made or attempt == ATTEMPTS - 1:
                 raise
             time.sleep(1)
     raise AssertionError  # the last attempt returned or raised
@@ -81,6 +98,7 @@ def one_process_only(storage: BaseStorage) -> str:
         >>> one_process_only(open_storage("sqlite://"))[:31]
         '`storage` SQLite is for one pro'
     """
+    storage = backend(storage)
     if isinstance(storage, optuna.storages.InMemoryStorage):
         return "`storage` in memory is for one process"
     dialect = storage.engine.dialect.name if isinstance(storage, RDBStorage) else ""
@@ -97,6 +115,126 @@ def close_storage(storage: BaseStorage) -> None:
     if isinstance(storage, RDBStorage):
         storage.remove_session()
         storage.engine.dispose()
+
+
+def open_part(study: optuna.Study, what: str) -> optuna.Study:
+    """Return the study beside a study that holds a part of its work, made where there is none.
+
+    Args:
+        study: The study that it belongs to; the storage is the same.
+        what: Of the work, for example "pairs"; its name is that of the study with this behind.
+
+    Raises:
+        InputError: A study of that name is there, and is something else.
+    """
+    name = f"{study.study_name} {what}"
+    part = optuna.create_study(
+        storage=study._storage, study_name=name, direction="maximize", load_if_exists=True
+    )
+    trials = part.get_trials(deepcopy=False)
+    attributes = part.user_attrs  # once, and after the trials: others may be making it just now
+    if not attributes and not trials:
+        part.set_user_attr(PART_OF, study.study_name)
+    elif attributes.get(PART_OF) != study.study_name:
+        raise InputError(
+            f"`study_name` {study.study_name!r} needs the name {name!r} for its {what}, but the "
+            "storage has another study of that name; choose another name."
+        )
+    return part
+
+
+def check_storage_file(address: str) -> bool:
+    """Check that the file at an address is free or one of Optuna's storages; return which.
+
+    Optuna makes its tables in any SQLite database, and appends to any file that it is told is a
+    journal. Somebody else's file, named by mistake, is to stay as it is.
+
+    Args:
+        address: Of any storage; those that are no files pass.
+
+    Returns:
+        Whether a storage is known to be there; False for a file that is missing or empty, and for
+        an address that is no file's.
+
+    Raises:
+        InputError: The file is something else, or cannot be read.
+
+    Example:
+        >>> check_storage_file("sqlite:///not-there.db")
+        False
+    """
+    for scheme, check in ((SQLITE, _is_database), (JOURNAL, _is_journal)):
+        path = Path(address.removeprefix(scheme))
+        if not address.startswith(scheme) or "\0" in address or not path.is_file():
+            continue
+        problem = ""
+        try:
+            if path.stat().st_size == 0:
+                return False
+            if check(path):
+                return True
+        except (OSError, sqlite3.Error) as error:
+            problem = f" ({error})"
+        raise InputError(
+            f"`storage` must be a file of Optuna's or a new one, but {address!r} is something "
+            f"else{problem}; it is left as it is, pass another."
+        )
+    return False
+
+
+def _is_database(path: Path) -> bool:
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    return "studies" in tables or tables <= _FIRST_TABLES
+
+
+def _is_journal(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(len(_FIRST) + 8).replace(b" ", b"")[: len(_FIRST)]
+    return bool(start) and _FIRST.startswith(start)  # its first line may be cut off
+
+
+class WholeLines(JournalFileBackend):
+    """A journal file whose last line is whole before another is put behind it.
+
+    Optuna passes over half a line at the end, as a full disk or a power cut leaves it, while it
+    reads. But the next line written would be joined to it, and the file could not be read again.
+    What is cut off was never told as done.
+
+    Args:
+        path: Of the file, which may be missing.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._path = Path(path)
+        self._cut_half_line()
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append lines, each whole."""
+        self._cut_half_line()
+        super().append_logs(logs)
+
+    def _cut_half_line(self) -> None:
+        if self._ends_whole():
+            return
+        lock = JournalFileSymlinkLock(str(self._path))
+        lock.acquire()
+        try:
+            if not self._ends_whole():  # it was no line that another process was just writing
+                content = self._path.read_bytes()
+                os.truncate(self._path, content.rfind(b"\n") + 1)
+        finally:
+            lock.release()
+
+    def _ends_whole(self) -> bool:
+        with self._path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size == 0:
+                return True
+            file.seek(size - 1)
+            return file.read(1) == b"\n"
 
 
 def hide_password(address: str) -> str:
@@ -118,8 +256,6 @@ def _first_line(error: Exception, address: str) -> str:
 
 
 def _secrets(address: str) -> list[str]:
-    from urllib.parse import unquote
-
     found = re.findall(r"://[^:/@]*:(.*)@", address)
     found += re.findall(r"(?i)(?:password|passwd|pwd)=([^&;\s]*)", address)
     return [secret for each in found for secret in (each, unquote(each)) if secret]

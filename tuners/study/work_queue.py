@@ -1,32 +1,40 @@
 """Work that the trials of a study stand for, shared by any number of processes.
 
-A unit of work is a trial, made in the state RUNNING by the worker that will do it, so that making
-it is the claim. Trials have their numbers from the storage, one after the other, and that decides
-everything: a unit's rank is how many units of the same work have lower numbers, and what has a
-rank of `total` or more is one too many and is failed at once.
+A unit of work is queued as a waiting trial and taken with `study.ask()`, which Optuna's storages
+let one process do only. Trials have their numbers from the storage, one after the other, and that
+decides the place of a unit: how many units of the same work have lower numbers. What has a place
+of `total` or more is one too many and is failed at once.
 
-Units are made in batches. What a worker leaves unfinished when it dies is taken up again under the
-same numbers by the first who notices; telling a trial twice is refused by Optuna, so that nothing
-counts twice even where a worker was only thought dead.
+A unit whose process died is failed and queued again, as Optuna does after a lost heartbeat: its
+copy keeps rate and place under a number of its own (`retry_history` among its system attributes
+names the earlier ones). Only one process can fail a trial, and telling a finished one is refused,
+so nothing is told twice, even where a process was only thought dead. Where one process alone may
+work, it opens again what is left running, under the same numbers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import datetime
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import optuna
-from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
+from optuna.trial import FrozenTrial, TrialState
 
-from tuners.study.heartbeat import SETTLE, is_alive
-from tuners.study.schema import STALE
+from tuners.study.heartbeat import GRACE, WORKER, at_work, backend, is_alive, sign
+from tuners.study.schema import EXTRA, PLACE, STALE, UNIT, superseded
+from tuners.study.storage import open_part
 
-EXTRA = "queued"  # role of a trial that somebody queued on the study, beyond the total
 WAIT = 0.5  # seconds between two looks at what other workers have left to do
+OUTCOMES = ("diverged", "pair")  # a unit that was told carries one of these attributes
 
 Drawn = TypeVar("Drawn")
 
@@ -37,12 +45,12 @@ class Work:
 
     Args:
         study: Whose trials are the units.
-        worker: The name that `worker_signs.at_work` gave.
+        worker: The name that `heartbeat.at_work` gave.
         total: Units in all.
-        batch: Units that a worker takes at once.
+        batch: Units that a worker takes at once; a batch ends at a multiple of it.
         attributes: User attributes of every unit.
-        kind: Tells the units of this work from others of the study; None where there is one.
-        alone: Whether no second worker can be there, so that nobody need be waited for.
+        kind: Tells the units of this work from others of the study.
+        alone: Whether no second process can be there.
     """
 
     study: optuna.Study
@@ -50,88 +58,82 @@ class Work:
     total: int
     batch: int
     attributes: Mapping[str, Any]
-    kind: str | None = None
+    kind: str = "search"
     alone: bool = False
 
-    def units(self, trials: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
-        """Return the units that are made, by number; among them those beyond the total.
+    def units(self, trials: Sequence[FrozenTrial] | None = None) -> dict[int, FrozenTrial]:
+        """Return the trial that stands for each place so far, by place.
 
         Args:
             trials: All trials where they are read already, which takes long where there are many.
         """
-        return [
-            trial
-            for trial in (self.study.get_trials(deepcopy=False) if trials is None else trials)
-            if "batch" in trial.user_attrs
-            and trial.user_attrs.get("kind") == self.kind
-            and trial.user_attrs.get("role") != STALE
-        ]
+        trials = self.study.get_trials(deepcopy=False) if trials is None else trials
+        own = [trial for trial in trials if self._is_own(trial)]
+        originals = [trial.number for trial in own if not _history(trial)]
+        places = {number: place for place, number in enumerate(originals)}
+        found: dict[int, FrozenTrial] = {}
+        replaced = superseded(own)
+        for trial in own:
+            root = _history(trial)[0] if _history(trial) else trial.number
+            if trial.number not in replaced and root in places:
+                found.setdefault(places[root], trial)  # of two copies the earlier one counts
+        return found
 
-    def counted(self, trials: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
-        """Return the units that count towards the total, by rank; see `units`."""
-        extras = (EXTRA, "baseline")
-        return [unit for unit in self.units(trials) if unit.user_attrs.get("role") not in extras]
+    def done(self, trials: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
+        """Return the units that were told and count towards the total, by place."""
+        units = self.units(trials)
+        return [units[place] for place in sorted(units) if self._is_done(place, units[place])]
+
+    def _is_done(self, place: int, unit: FrozenTrial) -> bool:
+        return place < self.total and unit.state.is_finished() and not _is_orphan(unit)
+
+    def _is_own(self, trial: FrozenTrial) -> bool:
+        return trial.user_attrs.get(UNIT) == self.kind and trial.user_attrs.get("role") != STALE
 
 
-def take_batch(work: Work, draw: Callable[[FrozenTrial, int], Drawn]) -> list[Drawn]:
-    """Take up what a dead worker left, or else make a batch of units.
+def take_batch(work: Work, draw: Callable[[FrozenTrial, int | None], Drawn]) -> list[Drawn]:
+    """Take what dead processes left and what is queued, or else new units, up to a batch.
 
     Args:
         work: The work.
-        draw: Called with each unit and its rank, one after the other, before the next is made.
+        draw: Called with each unit and its place, one after the other, before the next is taken;
+            the place is None for a trial that somebody queued on the study.
 
     Returns:
         What `draw` returned; nothing where all that is left is in the hands of others, or done.
     """
-    trials = work.study.get_trials(deepcopy=False)
-    _fail_stale(work, trials)
-    units = work.units(trials)
-    lost = [unit for unit in units if not unit.state.is_finished() and _is_lost(work, unit)]
-    if lost:
-        return _take_up(work, lost, draw)
-    return _make(work, len(work.counted(trials)), work.worker, range(work.batch), draw)
+    _recover(work)
+    drawn: list[Drawn] = []
+    taken: set[int] = set()
+    while len(drawn) < work.batch:
+        found = _take(work, taken)
+        if found is None:
+            break
+        unit, place = found
+        taken.add(unit.number)
+        drawn.append(draw(unit, place))
+        if place is not None and (place + 1) % work.batch == 0:
+            break
+    return drawn
 
 
-def claimed(
-    study: optuna.Study,
-    name: str,
-    worker: str,
-    is_done: Callable[[], bool],
-    *,
-    alone: bool,
-    on_wait: Callable[[], None],
-) -> bool:
-    """Wait until something is done, or is this worker's to do; return whether it is.
-
-    Args:
-        study: The study, which keeps the name of whoever does it.
-        name: Of what is done.
-        worker: The name that `worker_signs.at_work` gave.
-        is_done: Whether it is done.
-        alone: Whether no second worker can be there.
-        on_wait: Called once, before another worker is waited for.
-    """
-    waits = False
-    while not is_done():
-        holder = study.user_attrs.get(name)
-        if holder == worker:
-            return True
-        if not is_alive(study, holder):
-            study.set_user_attr(name, worker)
-            time.sleep(0 if alone else SETTLE)  # the last of several at once has it
-            continue
-        if not waits:
-            on_wait()
-            waits = True
-        time.sleep(WAIT)
-    return False
+@contextlib.contextmanager
+def handing_back(work: Work) -> Iterator[None]:
+    """Queue again, for other processes, what this one holds when the block ends, as by Ctrl-C."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Exception):  # the storage may be what ended the block
+            for trial in work.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                if trial.user_attrs.get(WORKER) == work.worker and not work.alone:
+                    _queue_again(work.study, trial)
 
 
 def wait(work: Work) -> bool:
     """Wait for other workers a moment; return whether any work is still to be done."""
     trials = work.study.get_trials(deepcopy=False)
-    finished = all(unit.state.is_finished() for unit in work.units(trials))
-    if finished and len(work.counted(trials)) >= work.total:
+    queued = any(trial.state == TrialState.WAITING and work._is_own(trial) for trial in trials)
+    if not queued and len(work.done(trials)) >= work.total:
         return False
     time.sleep(WAIT)
     return True
@@ -148,7 +150,7 @@ def open_trial(
         sampler: What draws its parameters; None where they are drawn already.
     """
     fresh = copy.copy(study)  # without the trials that Optuna has cached for an earlier draw
-    fresh.sampler = optuna.samplers.RandomSampler() if sampler is None else sampler
+    fresh.sampler = RandomSampler() if sampler is None else sampler
     return optuna.Trial(fresh, frozen._trial_id)
 
 
@@ -164,7 +166,7 @@ def tell(
     Args:
         study: The study.
         frozen: The unit.
-        attributes: User attributes that are set before.
+        attributes: User attributes that are set before; one of `OUTCOMES` is among them.
         value: Its value, where it has one.
         state: Its state, None for that which the value says.
     """
@@ -173,99 +175,157 @@ def tell(
         for name, attribute in attributes.items():
             trial.set_user_attr(name, attribute)
         return study.tell(trial, value, state=state)
-    except (optuna.exceptions.UpdateFinishedTrialError, ValueError):
+    except (UpdateFinishedTrialError, ValueError):
         if study.get_trials(deepcopy=False)[frozen.number].state.is_finished():
             return None
         raise
 
 
-def replace(work: Work, frozen: FrozenTrial) -> FrozenTrial:
-    """Fail a unit that cannot be gone on with, and return a new one with the same parameters."""
-    attributes = dict(frozen.user_attrs)
-    tell(work.study, frozen, {"role": STALE, "diverged": False}, state=TrialState.FAIL)
-    work.study.add_trial(
-        create_trial(
-            state=TrialState.RUNNING,
-            params=frozen.params,
-            distributions=frozen.distributions,
-            user_attrs={**attributes, "rescuer": work.worker},
-        )
-    )
-    trials = work.study.get_trials(deepcopy=False)
-    return _mine(trials, attributes["worker"], attributes["batch"], attributes["place"])
-
-
-def _is_lost(work: Work, unit: FrozenTrial) -> bool:
-    holder = unit.user_attrs.get("rescuer", unit.user_attrs.get("worker"))
-    return holder == work.worker or not is_alive(work.study, holder)
-
-
-def _fail_stale(work: Work, trials: Sequence[FrozenTrial]) -> None:
-    for trial in trials:
-        stale = trial.user_attrs.get("role") == STALE and not trial.state.is_finished()
-        if stale and trial.user_attrs.get("kind") == work.kind and _is_lost(work, trial):
-            tell(work.study, trial, {}, state=TrialState.FAIL)
-
-
-def _take_up(
-    work: Work, lost: list[FrozenTrial], draw: Callable[[FrozenTrial, int], Drawn]
-) -> list[Drawn]:
-    def batch(unit: FrozenTrial) -> tuple[Any, Any]:
-        return unit.user_attrs["worker"], unit.user_attrs["batch"]
-
-    creator, label = batch(lost[0])
-    for unit in lost:
-        if batch(unit) == batch(lost[0]):
-            open_trial(work.study, unit).set_user_attr("rescuer", work.worker)
-    if not work.alone:
-        time.sleep(SETTLE)  # the last of several who claim it at once has it
-    trials = work.study.get_trials(deepcopy=False)
-    whole = [unit for unit in work.units(trials) if batch(unit) == (creator, label)]
-    ranks = {unit.number: rank for rank, unit in enumerate(work.counted(trials))}
-    drawn = [
-        draw(unit, ranks.get(unit.number, work.total))
-        for unit in whole
-        if unit.user_attrs.get("rescuer") == work.worker and not unit.state.is_finished()
-    ]
-    if any(unit.state.is_finished() for unit in whole):
-        return drawn  # none is told before all are drawn, so the batch was whole
-    taken = {unit.user_attrs["place"] for unit in whole}
-    missing = [place for place in range(work.batch) if place not in taken]
-    return drawn + _make(work, label, creator, missing, draw)
-
-
-def _make(
-    work: Work,
-    label: int,
-    creator: str,
-    places: Iterable[int],
-    draw: Callable[[FrozenTrial, int], Drawn],
-) -> list[Drawn]:
-    drawn: list[Drawn] = []
-    made = len(work.counted())
-    for place in places:
-        if made >= work.total:
-            break
-        attributes = {**work.attributes, "worker": creator, "batch": label, "place": place}
-        if work.kind is not None:
-            attributes["kind"] = work.kind
-        if creator != work.worker:
-            attributes["rescuer"] = work.worker
-        work.study.add_trial(create_trial(state=TrialState.RUNNING, user_attrs=attributes))
+def _take(work: Work, taken: set[int]) -> tuple[FrozenTrial, int | None] | None:
+    """Return the next unit that this worker holds from now on, and its place."""
+    while True:
         trials = work.study.get_trials(deepcopy=False)
-        mine, counted = _mine(trials, creator, label, place), work.counted(trials)
-        made, rank = len(counted), [unit.number for unit in counted].index(mine.number)
-        if rank >= work.total:  # another worker made the last one at the same moment
-            tell(work.study, mine, {"role": STALE, "diverged": False}, state=TrialState.FAIL)
-            break
-        drawn.append(draw(mine, rank))
-    return drawn
+        left = [trial for trial in trials if work.alone and _is_left(work, trial, taken)]
+        if left:
+            if left[0].intermediate_values:  # what was reported to a pruner cannot be taken back
+                _queue_again(work.study, left[0])
+                continue
+            number = left[0].number
+        else:
+            if not any(trial.state == TrialState.WAITING for trial in trials):
+                if len(work.units(trials)) >= work.total:
+                    return None
+                work.study.enqueue_trial({}, user_attrs={**work.attributes, UNIT: work.kind})
+            number = _ask(work.study)
+        trials = work.study.get_trials(deepcopy=False)
+        place = next((p for p, unit in work.units(trials).items() if unit.number == number), None)
+        held = _hold(work, trials[number], place)
+        if held is not None:
+            return held
 
 
-def _mine(trials: Sequence[FrozenTrial], creator: str, label: int, place: int) -> FrozenTrial:
-    wanted = (creator, label, place)
-    for trial in reversed(trials):
-        found = tuple(trial.user_attrs.get(name) for name in ("worker", "batch", "place"))
-        if found == wanted and not trial.state.is_finished():
-            return trial
-    raise RuntimeError(f"the storage lost the trial of worker, batch and place {wanted}")
+def _hold(
+    work: Work, unit: FrozenTrial, place: int | None
+) -> tuple[FrozenTrial, int | None] | None:
+    """Sign for a unit that was taken, or fail it where it is nothing to be done."""
+    queued = UNIT not in unit.user_attrs and bool(unit.system_attrs.get("fixed_params"))
+    if not queued and (place is None or place >= work.total):
+        foreign = unit.user_attrs.get(UNIT, work.kind) != work.kind
+        attributes = {} if foreign else {"role": STALE, "diverged": False}
+        tell(work.study, unit, attributes, state=TrialState.FAIL)
+        return None
+    trial = open_trial(work.study, unit)
+    trial.set_user_attr(WORKER, work.worker)
+    sign(work.study, unit)
+    if queued:
+        for name, value in {"role": EXTRA, **work.attributes, **unit.user_attrs}.items():
+            trial.set_user_attr(name, value)
+    elif unit.user_attrs.get(PLACE) != place:
+        trial.set_user_attr(PLACE, place)
+    return work.study.get_trials(deepcopy=False)[unit.number], place
+
+
+def _ask(study: optuna.Study) -> int:
+    quiet = copy.copy(study)
+    quiet.sampler = RandomSampler()  # draws nothing before it is asked to
+    with warnings.catch_warnings():  # Optuna expects `optimize` where a storage has heartbeats
+        warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used")
+        return quiet.ask().number
+
+
+def _recover(work: Work) -> None:
+    """Queue again what dead processes left; where one alone can be there, it opens it again."""
+    if not work.alone:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            fail_stale_trials(work.study)  # of other machines
+        for trial in work.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if _is_dead(work, trial):
+                _queue_again(work.study, trial)
+    trials = work.study.get_trials(deepcopy=False)
+    replaced = superseded(trials)
+    for trial in trials:  # whoever failed it died before it was queued again
+        if work._is_own(trial) and _is_orphan(trial) and trial.number not in replaced:
+            _copy(work.study, trial)
+
+
+def _is_left(work: Work, trial: FrozenTrial, taken: set[int]) -> bool:
+    running = trial.state == TrialState.RUNNING and trial.number not in taken
+    extra = UNIT not in trial.user_attrs and WORKER in trial.user_attrs
+    return running and (extra or work._is_own(trial))
+
+
+def _is_dead(work: Work, trial: FrozenTrial) -> bool:
+    worker = trial.user_attrs.get(WORKER)
+    if worker is None:  # it was taken and not signed for, or is no unit
+        started = trial.datetime_start or datetime.datetime.now()
+        age = (datetime.datetime.now() - started).total_seconds()
+        return UNIT in trial.user_attrs and age > GRACE
+    alive = is_alive(worker)
+    if alive is None:  # of another machine: heartbeats tell, where there are any
+        return not isinstance(backend(work.study._storage), RDBStorage)
+    return not alive
+
+
+def _is_orphan(unit: FrozenTrial) -> bool:
+    failed = unit.state == TrialState.FAIL
+    return failed and not any(name in unit.user_attrs for name in OUTCOMES)
+
+
+def _queue_again(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Fail a running trial and queue its copy, unless another process has just done so."""
+    try:
+        if study._storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL):
+            _copy(study, trial)
+    except UpdateFinishedTrialError:
+        pass
+
+
+def _copy(study: optuna.Study, trial: FrozenTrial) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        RetryHeartbeatStaleTrialCallback()(study, copy.deepcopy(trial))
+
+
+def _history(trial: FrozenTrial) -> list[int]:
+    return list(trial.system_attrs.get("retry_history", []))
+
+
+def do_once(
+    study: optuna.Study,
+    what: str,
+    job: Callable[[], None],
+    is_done: Callable[[], bool],
+    *,
+    alone: bool,
+    on_wait: Callable[[], None] = lambda: None,
+) -> None:
+    """Do something once, whichever of several processes does it, and wait until it is done.
+
+    Args:
+        study: The study that it is done for; another one beside it holds the unit of work.
+        what: Of the work, for example "range test".
+        job: Does it, and records on the study that it is done.
+        is_done: Whether it is done.
+        alone: Whether no second process can be there; then nothing is claimed.
+        on_wait: Called once, before another process is waited for.
+    """
+    if is_done():
+        return
+    if alone:
+        job()
+        return
+    part, waits = open_part(study, what), False
+    with at_work(part) as worker:
+        work = Work(part, worker, total=1, batch=1, attributes={}, kind=what)
+        while True:
+            units = take_batch(work, lambda unit, _: unit)
+            if units and not is_done():  # another may have died between its record and its end
+                job()
+            for unit in units:
+                tell(part, unit, {"diverged": False}, 0.0)
+            if not units and not wait(work):
+                return
+            if not units and not waits:
+                waits = True
+                on_wait()

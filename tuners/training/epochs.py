@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from search_spaces._input import InputError
 from search_spaces.task import Data, TuningTask, check_data
+from tuners._checks import InputError
 from tuners.training import sequential
 from tuners.training.models import (
     epoch_order,
@@ -18,7 +20,7 @@ from tuners.training.models import (
     rows_of,
     schedule_shape,
 )
-from tuners.training.population.batches import chunk_rows, stacked
+from tuners.training.population.batches import chunk_rows, chunks, stacked
 from tuners.training.population.cache import choose, reason
 from tuners.training.population.program import LaneProgram
 from tuners.training.records import (
@@ -28,7 +30,7 @@ from tuners.training.records import (
     Progress,
     TrainingRecord,
     best_epochs,
-    direction,
+    has_diverged,
     named_curve,
 )
 
@@ -41,7 +43,7 @@ def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
         chosen: LaneProgram | str = "Keras callbacks were given"
     else:
         chosen = choose(task, max(lanes, plan.width), how, resplit=plan.resplit)
-    curves, size, interrupted = Curves.empty(lanes, plan.epochs), 1, False
+    curves, size, interrupted = Curves(lanes, plan.epochs), 1, False
     progress = Progress(plan.on_epoch, lanes * plan.epochs)
     try:
         if isinstance(chosen, str):
@@ -56,7 +58,7 @@ def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
     if interrupted and plan.objective not in known:  # stopped before the first metric came
         best = np.full(lanes, -1)
     else:
-        best = best_epochs(named_curve(curves, plan.objective), plan.objective)
+        best = best_epochs(plan.score(curves))
     return TrainingRecord(
         learning_rates=plan.rates,
         seeds=plan.seeds,
@@ -64,7 +66,7 @@ def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
         val_loss=curves.val_loss,
         metrics=curves.metrics,
         best_epoch=best,
-        diverged=_diverged(curves),
+        diverged=has_diverged(curves),
         diverged_epoch=curves.diverged_epoch,
         initial_val_loss=curves.initial_val_loss,
         objective=plan.objective,
@@ -77,37 +79,28 @@ def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
     )
 
 
-def _diverged(curves: Curves) -> np.ndarray:
-    never_below = np.ones(curves.lanes, bool)
-    for curve in (curves.loss, curves.val_loss):
-        lowest = np.where(np.isfinite(curve), curve, np.inf).min(axis=1)
-        never_below &= np.isfinite(lowest) & (lowest > curves.initial_val_loss)
-    return (curves.diverged_epoch >= 0) | never_below
-
-
 def _run_chunks(
     task: TuningTask, plan: Plan, program: LaneProgram, curves: Curves, progress: Progress
 ) -> None:
-    chunks = [
-        np.arange(start, min(start + program.lanes, curves.lanes))
-        for start in range(0, curves.lanes, program.lanes)
-    ]
-    if plan.stop_lanes is None:
-        for chunk in chunks:
-            _Chunk(task, plan, program, chunk).run(curves, progress)
-    else:
-        _run_with_stops(task, plan, program, chunks, curves, progress)
+    if plan.stop_lanes is not None:
+        _run_with_stops(task, plan, program, curves, progress)
+        return
+    for lanes, padded in chunks(curves.lanes, program.lanes):
+        _Chunk(task, plan, program, lanes, padded).run(curves, progress)
 
 
 class _Chunk:
     """A program's worth of lanes on its way through the epochs."""
 
     def __init__(
-        self, task: TuningTask, plan: Plan, program: LaneProgram, lanes: np.ndarray
+        self,
+        task: TuningTask,
+        plan: Plan,
+        program: LaneProgram,
+        lanes: np.ndarray,
+        padded: np.ndarray,
     ) -> None:
-        self.task, self.plan, self.program, self.lanes = task, plan, program, lanes
-        padded = np.concatenate([lanes, np.repeat(lanes[:1], program.lanes - len(lanes))])
-        self.padded = padded
+        self.plan, self.program, self.lanes, self.padded = plan, program, lanes, padded
         self.seeds = plan.seeds[padded]
         self.train, self.validation = chunk_rows(task, program, self.seeds, resplit=plan.resplit)
         self.count = tf.nest.flatten(self.train)[0].shape[0 if program.shared_rows else 1]
@@ -150,20 +143,19 @@ class _Chunk:
             losses, rows = np.concatenate([losses, last]), np.append(rows, tail)
         values = {"loss": np.average(losses, axis=0, weights=rows), **program.metrics()}
         values |= self.evaluate()
-        dead = ~np.isfinite(values["loss"])
+        dead = ~(np.isfinite(values["loss"]) & np.isfinite(values["val_loss"]))
+        program.alive.assign(program.alive.numpy() & ~dead)
+        real = slice(len(self.lanes))
         hidden = dead | self.stopped
-        values = {name: np.where(hidden, np.nan, value) for name, value in values.items()}
-        kept = {name: value[: len(self.lanes)] for name, value in values.items()}
+        kept = {name: np.where(hidden, np.nan, value)[real] for name, value in values.items()}
         curves.add(self.lanes, epoch, kept)
-        bad = (dead | ~np.isfinite(values["val_loss"])) & ~self.stopped
-        new = bad[: len(self.lanes)] & (curves.diverged_epoch[self.lanes] < 0)
+        new = (dead & ~self.stopped)[real] & (curves.diverged_epoch[self.lanes] < 0)
         curves.diverged_epoch[self.lanes[new]] = epoch
         if plan.keep_weights == "best":
             self._keep_best(curves, epoch)
 
     def _keep_best(self, curves: Curves, epoch: int) -> None:
-        sign = -1.0 if direction(self.plan.objective) == "maximize" else 1.0
-        score = sign * named_curve(curves, self.plan.objective)[self.lanes, epoch]
+        score = self.plan.score(curves)[self.lanes, epoch]
         better = np.flatnonzero(np.isfinite(score) & (score < self.best[: len(self.lanes)]))
         if len(better):
             self.best[better] = score[better]
@@ -200,7 +192,6 @@ def _run_with_stops(
     task: TuningTask,
     plan: Plan,
     program: LaneProgram,
-    chunks: list[np.ndarray],
     curves: Curves,
     progress: Progress,
 ) -> None:
@@ -212,8 +203,8 @@ def _run_with_stops(
     assert plan.stop_lanes is not None
     running: list[_Chunk] = []
     states: list[Any] = []
-    for lanes in chunks:
-        running.append(_Chunk(task, plan, program, lanes))
+    for lanes, padded in chunks(curves.lanes, program.lanes):
+        running.append(_Chunk(task, plan, program, lanes, padded))
         running[-1].initial(curves)
         states.append(program.snapshot())
     stopped = np.zeros(curves.lanes, bool)
@@ -243,59 +234,59 @@ def evaluate_weights(
     task: TuningTask, weights: list[list[np.ndarray]], data: Data | list[Data]
 ) -> dict[str, np.ndarray]:
     """Return loss and compiled metrics of kept weights, (lanes,) each; see `tuners.evaluate`."""
-    datas = _one_each(data, len(weights))
-    _check_kept(weights)
-    chosen = choose(task, len(weights), None, resplit=True)
-    if isinstance(chosen, str):
-        return sequential.evaluate_weights(task, weights, datas)
-    batch = task.batch_size
-    found: list[dict[str, np.ndarray]] = []
-    for lanes in _load_weights(task, chosen, weights):
-        rows = stacked([rows_of(datas[lane]) for lane in lanes], "evaluated")
-        values = chosen.evaluate(rows, shared=False, batch=batch)
-        found.append({name: value[: _distinct(lanes)] for name, value in values.items()})
-    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    return _with_weights(
+        task,
+        weights,
+        data,
+        sequential.evaluate_weights,
+        lambda program, rows: program.evaluate(rows, shared=False, batch=task.batch_size),
+    )
 
 
 def predict_weights(
     task: TuningTask, weights: list[list[np.ndarray]], data: Data | list[Data]
 ) -> Any:
     """Return the outputs of kept weights, (lanes, rows, ...); see `tuners.predict`."""
+    return _with_weights(
+        task,
+        weights,
+        data,
+        sequential.predict_weights,
+        lambda program, rows: program.predict(rows["x"], shared=False, batch=1024),
+    )
+
+
+def _with_weights(
+    task: TuningTask,
+    weights: list[list[np.ndarray]],
+    data: Data | list[Data],
+    alone: Callable[..., Any],
+    stacked_call: Callable[[LaneProgram, dict[str, Any]], Any],
+) -> Any:
+    """Return what a call gives with kept weights: on chunks of lanes, or on one after another."""
     datas = _one_each(data, len(weights))
     _check_kept(weights)
-    chosen = choose(task, len(weights), None, resplit=True)
-    if isinstance(chosen, str):
-        return sequential.predict_weights(task, weights, datas)
+    program = choose(task, len(weights), None, resplit=True)
+    if isinstance(program, str):
+        return alone(task, weights, datas)
+    model = program.model
+    place = {id(weight): index for index, weight in enumerate(model.weights)}
+    start_values = list(zip(model_variables(model), initial_variables(task, 0), strict=True))
     pieces = []
-    for lanes in _load_weights(task, chosen, weights):
-        rows = stacked([rows_of(datas[lane]) for lane in lanes], "evaluated")
-        outputs = chosen.predict(rows["x"], shared=False, batch=1024)
-        pieces.append(tf.nest.map_structure(lambda out: out[: _distinct(lanes)], outputs))  # noqa: B023
+    for lanes, padded in chunks(len(weights), program.lanes):
+        program.load(
+            [
+                [weights[lane][place[id(v)]] if id(v) in place else s for v, s in start_values]
+                for lane in padded
+            ]
+        )
+        found = stacked_call(program, stacked([rows_of(datas[i]) for i in padded], "evaluated"))
+        pieces.append(tf.nest.map_structure(partial(_first, len(lanes)), found))
     return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *pieces)
 
 
-def _distinct(lanes: list[int]) -> int:
-    return len(dict.fromkeys(lanes))
-
-
-def _load_weights(task: TuningTask, program: LaneProgram, weights: list[list[np.ndarray]]) -> Any:
-    """Load chunk after chunk of kept weights, yielding its lanes, padded with the first."""
-    model = program.model
-    position = {id(weight): index for index, weight in enumerate(model.weights)}
-    start_values = initial_variables(task, 0)
-    for start in range(0, len(weights), program.lanes):
-        lanes = list(range(start, min(start + program.lanes, len(weights))))
-        lanes += [start] * (program.lanes - len(lanes))
-        program.load(
-            [
-                [
-                    weights[lane][position[id(v)]] if id(v) in position else value
-                    for v, value in zip(model_variables(model), start_values, strict=True)
-                ]
-                for lane in lanes
-            ]
-        )
-        yield lanes
+def _first(count: int, values: Any) -> Any:
+    return values[:count]
 
 
 def _check_kept(weights: list[list[np.ndarray]]) -> None:

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from search_spaces._input import InputError
 from search_spaces.task import TuningTask
+from tuners._checks import InputError, check_choice, check_whole
+from tuners.training import records
 from tuners.training.records import How, Plan, StepRecord, TrainingRecord
 
 
@@ -25,6 +26,7 @@ def train(
     epochs: int,
     how: How | None = None,
     objective: str = "val_loss",
+    direction: str | None = None,
     resplit: bool = False,
     same_batches: bool = False,
     keep_weights: Literal["best", "final"] | None = None,
@@ -46,6 +48,7 @@ def train(
         epochs: Passes over the training rows, 1 or more; a short last batch is trained on.
         how: Force "population" or "sequential"; None tries the first and falls back.
         objective: The value that decides the best epoch: "val_loss" or a metric's name.
+        direction: "minimize" or "maximize"; None judges by the objective's name.
         resplit: Train each lane on the rows of `task.resplit(seed)`, where the task has one.
         same_batches: Give every lane the batch order of the first (common random numbers).
         keep_weights: Keep each lane's weights at its best or its final epoch.
@@ -72,26 +75,22 @@ def train(
     from tuners.training import epochs as epoch_training
 
     rates, lane_seeds = _check_lanes(learning_rates, seeds)
-    _check_whole(epochs, "epochs")
-    _check_whole(width, "width")
-    if keep_weights not in (None, "best", "final"):
-        raise InputError(
-            f'`keep_weights` must be "best", "final" or None, but got {keep_weights!r}.'
-        )
+    _check_choices(how, keep_weights)
     plan = Plan(
         rates=rates,
         seeds=lane_seeds,
-        epochs=int(epochs),
+        epochs=check_whole(epochs, "epochs"),
         objective=objective,
+        direction=records.direction(objective, direction),
         resplit=bool(resplit and task.resplit),
         same_batches=same_batches,
         keep_weights=keep_weights,
         on_epoch=on_epoch,
         stop_lanes=stop_lanes,
         callbacks=tuple(callbacks or ()),
-        width=int(width),
+        width=check_whole(width, "width"),
     )
-    return epoch_training.run_epochs(task, plan, _check_how(how))
+    return epoch_training.run_epochs(task, plan, how)
 
 
 def train_steps(
@@ -136,10 +135,9 @@ def train_steps(
     _, lane_seeds = _check_lanes(rates.max(axis=0), seeds)
     _check_lanes(rates.min(axis=0), seeds)
     if evaluate_every is not None:
-        _check_whole(evaluate_every, "evaluate_every")
-    return run_steps(
-        task, rates, lane_seeds, _check_how(how), same_batches, evaluate_every, on_step
-    )
+        evaluate_every = check_whole(evaluate_every, "evaluate_every")
+    _check_choices(how)
+    return run_steps(task, rates, lane_seeds, how, same_batches, evaluate_every, on_step)
 
 
 def evaluate(task: TuningTask, weights: list[list[np.ndarray]], data: Any) -> dict[str, np.ndarray]:
@@ -183,12 +181,8 @@ def _check_lanes(rates: Any, seeds: Any) -> tuple[np.ndarray, np.ndarray]:
     return rates, seeds.astype(np.int64)
 
 
-def _check_whole(value: int, name: str) -> None:
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise InputError(f"`{name}` must be a whole number of 1 or more, but got {value!r}.")
-
-
-def _check_how(how: How | None) -> How | None:
-    if how not in (None, "population", "sequential"):
-        raise InputError(f'`how` must be "population", "sequential" or None, but got {how!r}.')
-    return how
+def _check_choices(how: Any, keep_weights: Any = None) -> None:
+    if how is not None:
+        check_choice(how, ("population", "sequential"), "how", cure="pass None to choose by model")
+    if keep_weights is not None:
+        check_choice(keep_weights, ("best", "final"), "keep_weights", cure="pass None for none")

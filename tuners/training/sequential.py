@@ -19,7 +19,7 @@ from tuners.training.models import (
     step_order,
     steps_per_epoch,
 )
-from tuners.training.records import Curves, Plan, Progress, direction, named_curve
+from tuners.training.records import Curves, Plan, Progress, named_curve
 from tuners.training.schedules import VariableRate, set_rate
 
 
@@ -65,8 +65,7 @@ class _Watch(keras.callbacks.Callback):
         logs = {name: float(value) for name, value in (logs or {}).items() if np.ndim(value) == 0}
         if not (np.isfinite(logs["loss"]) and np.isfinite(logs.get("val_loss", 0.0))):
             self.curves.diverged_epoch[self.lane] = epoch
-            if not np.isfinite(logs["loss"]):
-                logs = dict.fromkeys(logs, np.nan)
+            logs = dict.fromkeys(logs, np.nan)
             self.model.stop_training = True
         values = {
             name: np.array([value]) for name, value in logs.items() if name != "learning_rate"
@@ -74,9 +73,7 @@ class _Watch(keras.callbacks.Callback):
         lanes = np.array([self.lane])
         self.curves.add(lanes, epoch, values)
         self.progress.add(1)
-        score = named_curve(self.curves, self.plan.objective)[self.lane, epoch]
-        if direction(self.plan.objective) == "maximize":
-            score = -score
+        score = self.plan.score(self.curves)[self.lane, epoch]
         if self.plan.keep_weights == "best" and np.isfinite(score) and score < self.best:
             self.best = score
             self.curves.weights[self.lane] = self.model.get_weights()
@@ -94,12 +91,9 @@ def run_epochs(task: TuningTask, plan: Plan, curves: Curves, progress: Progress)
         set_rate(model, float(rate), plan.epochs * steps_per_epoch(task))
         order_seed = int(plan.seeds[0] if plan.same_batches else seed)
         fitted, options = _fit_data(task, train, order_seed)
-        watched = (
-            validation if is_dataset(validation) else tuple(rows_of(validation).parts().values())
-        )
+        watched = _watched(validation)
         with random_state_kept(int(seed)):
-            evaluated = _evaluate(model, watched, task.batch_size)
-            curves.initial_val_loss[lane] = evaluated["loss"]
+            curves.initial_val_loss[lane] = _evaluate(model, validation, task.batch_size)["loss"]
             done = progress.done
             model.fit(
                 fitted,
@@ -122,12 +116,16 @@ def _fit_data(task: TuningTask, train: Data, seed: int) -> tuple[Any, dict[str, 
     return _Batches(rows, min(task.batch_size, rows.count), seed), {"shuffle": False}
 
 
-def _evaluate(model: Any, data: Any, batch: int) -> dict[str, float]:
+def _watched(data: Data) -> Any:
+    """Return data as `model.fit` validates on them."""
+    return data if is_dataset(data) else tuple(rows_of(data).parts().values())
+
+
+def _evaluate(model: Any, data: Data, batch: int) -> dict[str, float]:
     if is_dataset(data):
         return model.evaluate(data, verbose=0, return_dict=True)
-    x, y, *weight = data
-    weight = weight[0] if weight else None
-    return model.evaluate(x, y, sample_weight=weight, batch_size=batch, verbose=0, return_dict=True)
+    parts = rows_of(data).parts()
+    return model.evaluate(**parts, batch_size=batch, verbose=0, return_dict=True)
 
 
 def run_lane_steps(
@@ -155,9 +153,8 @@ def run_lane_steps(
         leaf.learning_rate = VariableRate(held[-1][0])
     losses, val_losses = np.full(len(rates), np.nan), np.full(len(at), np.nan)
     with random_state_kept(seed):
-        for step, parts in zip(
-            range(len(rates)), _endless(task, order_seed, len(rates)), strict=False
-        ):
+        steps = range(len(rates))
+        for step, parts in zip(steps, _endless(task, order_seed, len(rates)), strict=False):
             for rate, ratio in held:
                 rate.assign(float(rates[step]) * ratio)
             model.reset_metrics()  # before Keras 3.15, train_on_batch returns a running mean
@@ -167,10 +164,7 @@ def run_lane_steps(
                 break
             where = np.flatnonzero(at == step + 1)
             if len(where):
-                validation = task.validation
-                if not is_dataset(validation):
-                    validation = tuple(rows_of(validation).parts().values())
-                val_losses[where] = _evaluate(model, validation, task.batch_size)["loss"]
+                val_losses[where] = _evaluate(model, task.validation, task.batch_size)["loss"]
     return losses, val_losses
 
 
@@ -193,8 +187,7 @@ def evaluate_weights(
     found = []
     for lane, data in zip(weights, datas, strict=True):
         model.set_weights(lane)
-        watched = data if is_dataset(data) else tuple(rows_of(data).parts().values())
-        found.append(_evaluate(model, watched, task.batch_size))
+        found.append(_evaluate(model, data, task.batch_size))
     return {name: np.array([float(one[name]) for one in found]) for name in found[0]}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from search_spaces.task import TuningTask
 from tuners.training import sequential
 from tuners.training.models import initial_variables, rows_of, step_order
-from tuners.training.population.batches import chunk_rows
+from tuners.training.population.batches import chunk_rows, chunks
 from tuners.training.population.cache import choose, reason
 from tuners.training.population.program import LaneProgram
 from tuners.training.records import How, Progress, StepRecord
@@ -47,11 +47,18 @@ def run_steps(
             progress.add(steps)
     else:
         size = chosen.lanes
-        for start in range(0, lanes, size):
-            chunk = np.arange(start, min(start + size, lanes))
-            _chunk_steps(
-                task, chosen, chunk, rates, seeds, order_seeds, at, loss, val_loss, progress
+        for chunk, padded in chunks(lanes, size):
+            found = _chunk_steps(
+                task,
+                chosen,
+                rates[:, padded],
+                seeds[padded],
+                order_seeds[padded],
+                at,
+                progress,
+                len(chunk),
             )
+            loss[:, chunk], val_loss[:, chunk] = found
     how_done, why = reason(task, chosen)
     return StepRecord(
         learning_rates=rates,
@@ -69,34 +76,28 @@ def run_steps(
 def _chunk_steps(
     task: TuningTask,
     program: LaneProgram,
-    lanes: np.ndarray,
     rates: np.ndarray,
     seeds: np.ndarray,
     order_seeds: np.ndarray,
     at: np.ndarray,
-    loss: np.ndarray,
-    val_loss: np.ndarray,
     progress: Progress,
-) -> None:
-    padded = np.concatenate([lanes, np.repeat(lanes[:1], program.lanes - len(lanes))])
+    wanted: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return losses (steps, wanted) and validation losses (evaluations, wanted) of a chunk."""
     train, validation = chunk_rows(task, program, seeds, resplit=False)
     count = rows_of(task.train).count
     batch = min(task.batch_size, count)
-    program.load([initial_variables(task, int(seed)) for seed in seeds[padded]])
+    program.load([initial_variables(task, int(seed)) for seed in seeds])
     orders = {
-        int(seed): step_order(int(seed), len(rates), count, batch)
-        for seed in np.unique(order_seeds[padded])
+        seed: step_order(seed, len(rates), count, batch) for seed in set(order_seeds.tolist())
     }
-    order = np.stack([orders[int(seed)] for seed in order_seeds[padded]], axis=1)
-    stops = sorted({*at.tolist(), len(rates)})
-    done = 0
-    for stop in stops:
-        part = program.train(train, order[done:stop], rates[done:stop][:, padded])
-        loss[done:stop, lanes] = part[:, : len(lanes)]
+    order = np.stack([orders[seed] for seed in order_seeds.tolist()], axis=1)
+    losses, val_losses, done = [], np.full((len(at), program.lanes), np.nan), 0
+    for stop in sorted({*at.tolist(), len(rates)}):
+        losses.append(program.train(train, order[done:stop], rates[done:stop]))
         if stop in at:
             values = program.evaluate(validation, shared=program.shared_rows, batch=batch)["loss"]
-            row = int(np.searchsorted(at, stop))
-            dead = ~np.isfinite(part[-1])
-            val_loss[row, lanes] = np.where(dead, np.nan, values)[: len(lanes)]
-        progress.add((stop - done) * len(lanes))
+            val_losses[at == stop] = np.where(np.isfinite(losses[-1][-1]), values, np.nan)
+        progress.add((stop - done) * wanted)
         done = stop
+    return np.concatenate(losses)[:, :wanted], val_losses[:, :wanted]

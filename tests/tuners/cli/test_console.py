@@ -39,7 +39,7 @@ def test_a_silent_screen_shows_warnings_only(
 
 def test_what_others_print_stays_off_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     screen = Screen()
-    with screen.ours_alone():
+    with screen.quiet_output():
         print("chatter")
         screen.print("found")
         warnings.simplefilter("always")
@@ -93,6 +93,6 @@ def test_a_pipe_is_wide_unless_columns_says_otherwise(monkeypatch: pytest.Monkey
 def test_the_stream_of_results_is_that_of_the_call() -> None:
     screen = Screen()
     kept = sys.stdout
-    with screen.ours_alone():
+    with screen.quiet_output():
         assert screen.result.file is kept
         assert sys.stdout is sys.stderr

@@ -1,4 +1,4 @@
-"""The whole job on a tiny task: done, gone on with, refused, stopped, failed."""
+"""The whole job on a tiny task: done, resumed, refused, stopped, failed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 
 import run_search
 from benchmarks.resume import BUILD
+from run_search import do_job
 from tuners.cli.console import Screen
 from tuners.cli.options import JobOptions
 from tuners.cli.run_folder import locked
-from tuners.cli.session import carry_out
 
 pytestmark = pytest.mark.slow
 
@@ -117,6 +117,7 @@ def test_a_job_with_other_settings_is_refused_and_nothing_is_written(
         (["--seed", "1"], "seed was 0, now 1"),
         (["--objective", "val_accuracy"], "objective was val_loss, now val_accuracy"),
         (["--engine", "keras-tuner"], "engine was optuna, now keras-tuner"),
+        (["--direction", "maximize"], "direction was minimize, now maximize"),
         (["--sampler", "random"], "sampler was tpe, now random"),
         (["--batch-size", "20"], "batch_size was 10, now 20"),
         (["--study-name", "other"], "study was tiny, now other"),
@@ -132,7 +133,33 @@ def test_a_job_with_other_settings_is_refused_and_nothing_is_written(
         assert {path.name: path.read_bytes() for path in done.iterdir()} == before
 
 
-def test_a_stopped_job_goes_on_to_the_same_end(
+EDITS = {
+    'Dense(4, "relu")': ('Dense(4, "tanh")', "model architecture"),
+    'Dense(1, "sigmoid")': ('Dropout(0.2), keras.layers.Dense(1, "sigmoid")', "model architecture"),
+    '"binary_crossentropy"': ('"mse"', "model loss"),
+    '["accuracy"]': ('["accuracy", "mse"]', "model metrics"),
+    '"adam"': ("keras.optimizers.Adam(0.01)", "optimizer settings"),
+}
+
+
+@pytest.mark.parametrize("old", EDITS)
+def test_a_job_whose_model_was_edited_is_refused(
+    old: str, done: Path, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new, part = EDITS[old]
+    (place / "tiny_edited.py").write_text(TASK.replace(old, new, 1))
+    before = {path.name: path.read_bytes() for path in done.iterdir()}
+    arguments = ["--task", "tiny_edited.py:task", *SMALL[2:], "--out", "done"]
+    assert run_search.main(arguments) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "was made with other settings: " in error
+    assert f"{part} was " in error
+    others = {"model architecture", "model loss", "model metrics", "optimizer settings"} - {part}
+    assert not [each for each in others if each in error]
+    assert {path.name: path.read_bytes() for path in done.iterdir()} == before
+
+
+def test_a_stopped_job_resumes_to_the_same_end(
     done: Path, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = JobOptions(
@@ -140,13 +167,13 @@ def test_a_stopped_job_goes_on_to_the_same_end(
     )
     folder = place / "stopped"
     for stage, trials in (("range test", 0), ("search", 0), ("comparison", 2)):
-        assert carry_out(options, "python run_search.py --again", Stopping(stage)) == 130
+        assert do_job(options, "python run_search.py --again", Stopping(stage)) == 130
         error = capsys.readouterr().err
         assert f"stopped after {trials} of 2 trials" in error
-        assert "go on with: python run_search.py --again" in error
+        assert "resume with: python run_search.py --again" in error
         assert read(folder)["comparison"] is None
         assert (read(folder)["bounds"] is None) is (stage == "range test")
-    assert carry_out(options, "", Screen(quiet=True)) == 0
+    assert do_job(options, "", Screen(quiet=True)) == 0
     assert results(folder) == results(done)
 
 
@@ -160,18 +187,18 @@ class Failing(Stopping):
         yield lambda *_: None
 
 
-def test_a_fault_of_ours_keeps_its_traceback_and_the_job_goes_on(place: Path) -> None:
+def test_a_fault_of_ours_keeps_its_traceback_and_the_job_resumes(place: Path) -> None:
     options = JobOptions(
         task="tiny_shared:task", epochs=2, bounds=(1e-3, 1e-1), trials=1, pairs=1, out="fault"
     )
     with pytest.raises(RuntimeError, match="the sky fell") as caught:
-        carry_out(options, "", Failing("comparison"))
+        do_job(options, "", Failing("comparison"))
     assert caught.value.__notes__ == [
-        f"the traceback is in {Path('fault') / 'error.txt'}; ",
-        "the same command goes on where it stopped.",
+        f"The traceback is in {Path('fault') / 'error.txt'}.",
+        "Run the same command to resume.",
     ]
     assert "secret" not in (place / "fault" / "error.txt").read_text()
-    assert carry_out(options, "", Screen(quiet=True)) == 0
+    assert do_job(options, "", Screen(quiet=True)) == 0
     assert len(read(place / "fault")["trials"]) == 1
 
 
@@ -233,7 +260,7 @@ def test_studies_of_others_are_refused(place: Path, capsys: pytest.CaptureFixtur
     study = optuna.create_study(storage=storage, study_name="tiny")
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), 1)
     assert run_search.main([*SMALL, "--out", "theirs"]) == 2
-    assert "was not made by this command" in capsys.readouterr().err
+    assert "whose trials `search` did not make; use another --" in capsys.readouterr().err
     assert run_search.main([*SMALL, "--out", "theirs", "--study-name", "mine"]) == 2
     assert "holds the study 'tiny', not 'mine'" in capsys.readouterr().err
     assert len(optuna.get_all_study_names(storage)) == 1

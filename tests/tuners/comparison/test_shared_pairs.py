@@ -1,4 +1,4 @@
-"""Pairs as trials of a study: told once, gone on with, the same as without a study."""
+"""Pairs as trials of a study: told once, resumed, the same as without a study."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from tests.tuners.tasks import dense_model, make_task
 from tuners import compare
 from tuners.comparison import shared_pairs
 from tuners.comparison.pairs import Pair, PairedDesign, train_pairs
-from tuners.comparison.shared_pairs import ALONE, PAIRS_OF, open_pairs_study
-from tuners.study.storage import close_storage, open_storage
+from tuners.study.storage import PART_OF, close_storage, open_part, open_storage
 
 pytestmark = pytest.mark.slow
 
@@ -27,9 +26,8 @@ def test_a_stopped_comparison_goes_on_and_may_grow(
 ) -> None:
     storage = open_storage(f"sqlite:///{tmp_path}/study.db")
     study = optuna.create_study(storage=storage, study_name="s")
-    pairs_study = open_pairs_study(storage, study)
-    assert pairs_study.user_attrs[PAIRS_OF] == "s"
-    assert "SQLite" in pairs_study.user_attrs[ALONE]
+    pairs_study = open_part(study, "pairs")
+    assert pairs_study.user_attrs[PART_OF] == "s"
     settings: dict[str, Any] = {"pairs": 10, "epochs": 2, "seed": 70}
     whole = compare(TASK, 0.5, **settings)
 
@@ -43,7 +41,7 @@ def test_a_stopped_comparison_goes_on_and_may_grow(
 
     monkeypatch.setattr(shared_pairs, "_tell", tell_or_stop)
     with pytest.raises(KeyboardInterrupt):
-        compare(TASK, 0.5, study=study, pairs_study=pairs_study, **settings)
+        compare(TASK, 0.5, study=study, **settings)
     monkeypatch.setattr(shared_pairs, "_tell", tell)
     states = [trial.state.name for trial in pairs_study.trials]
     assert states == ["COMPLETE"] * 3 + ["RUNNING"] * 5
@@ -59,7 +57,6 @@ def test_a_stopped_comparison_goes_on_and_may_grow(
         TASK,
         0.5,
         study=study,
-        pairs_study=pairs_study,
         on_epoch=lambda *counts: told.append(counts),
         **settings,
     )
@@ -74,14 +71,14 @@ def test_a_stopped_comparison_goes_on_and_may_grow(
     assert set(result.chosen.curves) == set(whole.chosen.curves)
 
     trained.clear()
-    more = compare(TASK, 0.5, study=study, pairs_study=pairs_study, **{**settings, "pairs": 12})
+    more = compare(TASK, 0.5, study=study, **{**settings, "pairs": 12})
     assert trained == [[80, 81]]
     assert more.differences[:10] == result.differences
     trained.clear()
-    fewer = compare(TASK, 0.5, pairs_study=pairs_study, **{**settings, "pairs": 4})
+    fewer = compare(TASK, 0.5, study=study, **{**settings, "pairs": 4})
     assert fewer.differences == result.differences[:4]
     assert trained == []
-    other = compare(TASK, 0.4, pairs_study=pairs_study, **{**settings, "pairs": 2})
+    other = compare(TASK, 0.4, study=study, **{**settings, "pairs": 2})
     assert trained == [[70, 71]]  # another rate is another comparison
     assert other.differences != result.differences[:2]
     close_storage(storage)
@@ -103,8 +100,8 @@ def test_pairs_are_kept_to_the_last_digit_and_lost_runs_stay_lost() -> None:
 def test_a_lost_pair_is_told_as_failed_and_counts() -> None:
     storage = open_storage(None)
     study = optuna.create_study(storage=storage, study_name="s")
-    pairs_study = open_pairs_study(storage, study)
-    result = compare(TASK, 1e30, baseline=0.5, pairs=2, epochs=2, pairs_study=pairs_study)
+    result = compare(TASK, 1e30, baseline=0.5, pairs=2, epochs=2, study=study)
+    pairs_study = open_part(study, "pairs")
     assert [trial.state.name for trial in pairs_study.trials] == ["FAIL", "FAIL"]
     assert result.pairs == 2
     assert result.wins == 0
@@ -118,5 +115,5 @@ def test_a_study_of_the_pairs_name_that_is_another_is_refused() -> None:
     taken = optuna.create_study(storage=storage, study_name="s pairs")
     taken.set_user_attr("mine", 1)
     with pytest.raises(ValueError, match="`study_name` 's' needs the name 's pairs' for its"):
-        open_pairs_study(storage, study)
+        open_part(study, "pairs")
     assert taken.user_attrs == {"mine": 1}

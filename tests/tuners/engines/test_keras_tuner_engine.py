@@ -181,6 +181,7 @@ def test_a_repeated_rate_gives_way_to_a_random_one(task):
 def test_the_objectives_direction_is_explicit(task):
     from tuners.engines.keras_tuner_engine import make_oracle
     from tuners.engines.plan import Branch, SearchPlan
+    from tuners.training.records import direction
 
     def oracle(objective, tuner="random", seed=0):
         branch = Branch(None, task, BOUNDS, None, "learning_rate")
@@ -196,6 +197,7 @@ def test_the_objectives_direction_is_explicit(task):
                 seeds_per_trial=1,
                 batch=4,
                 objective=objective,
+                direction=direction(objective),
                 pruner=pruner,
                 pruner_name="none",
                 how=None,

@@ -14,6 +14,7 @@ from search_spaces import LearningRateBounds, TuningTask
 from tuners import search
 from tuners.engines import optuna_engine
 from tuners.study.recording import recorded_bounds, recorded_facts
+from tuners.study.schema import superseded
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +51,7 @@ def shown(study: optuna.Study) -> list[tuple[Any, ...]]:
             {
                 key: value
                 for key, value in trial.user_attrs.items()
-                if key not in ("seconds", "worker", "rescuer")
+                if key not in ("seconds", "worker")
             },
         )
         for trial in study.trials
@@ -73,7 +74,7 @@ def test_a_study_of_batches(task: TuningTask) -> None:
     )
     trials = study.trials
     assert told == list(range(10))
-    assert [trial.user_attrs["batch"] for trial in trials] == [0] * 4 + [4] * 4 + [8] * 2
+    assert [trial.user_attrs["place"] for trial in trials] == list(range(10))
     assert [trial.user_attrs["role"] for trial in trials] == ["suggestion"] + ["search"] * 9
     assert trials[0].params == {"learning_rate": 0.05}
     assert all(1e-3 <= trial.params["learning_rate"] <= 0.3 for trial in trials)
@@ -228,8 +229,9 @@ def test_a_kill_under_a_pruner_replaces_the_trials_it_reported(
     with pytest.raises(Killed):
         search(task, BOUNDS, **arguments, on_trial=killed_when_told(1))
     study = search(task, BOUNDS, **arguments)
-    stale = [trial for trial in study.trials if trial.user_attrs["role"] == "stale"]
-    kept = [trial for trial in study.trials if trial.user_attrs["role"] != "stale"]
+    replaced = superseded(study.trials)
+    stale = [trial for trial in study.trials if trial.number in replaced]
+    kept = [trial for trial in study.trials if trial.number not in replaced]
     assert [trial.state.name for trial in stale] == ["FAIL", "FAIL"]
     assert [trial.state.name for trial in kept] == ["COMPLETE"] * 4
     assert [trial.params for trial in stale] == [trial.params for trial in kept[2:]]

@@ -14,19 +14,23 @@ import pytest
 from search_spaces import LearningRateBounds, TuningTask
 from search_spaces.task import with_data
 from tuners import search
-from tuners.engines.plan import SETTINGS
+from tuners.engines.opening import SETTINGS
 from tuners.study.metadata import task_facts, task_hash
 from tuners.study.recording import recorded_facts
 
 BOUNDS = LearningRateBounds(1e-3, 0.3, 0.05, "ok", "by hand")
 
 
-def build() -> Any:
+def build(width: int = 1) -> Any:
     import keras
 
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(width)])
     model.compile(keras.optimizers.SGD(0.01), loss="mse")
     return model
+
+
+def wider() -> Any:
+    return build(2)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,7 @@ def task() -> TuningTask:
         ({"engine": "keras-tuner", "pruner": "median"}, r"`pruner` is for the Optuna engine"),
         ({"pruner": "halving"}, r"`pruner` must be one of none, .*'successive_halving'"),
         ({"how": "both"}, r"`how` must be one of population, sequential, but got 'both'"),
+        ({"direction": "up"}, r"`direction` must be one of minimize, maximize, but got 'up'"),
         ({"trials": 0}, r"`trials` must be a whole number of 1 or more, but got 0"),
         ({"epochs": 1.5}, r"`epochs` must be a whole number of 1 or more, but got 1.5"),
         ({"seeds_per_trial": 0}, r"`seeds_per_trial` must be a whole number of 1 or more"),
@@ -101,6 +106,8 @@ def test_a_study_of_other_settings_is_refused(task: TuningTask, tmp_path: Path) 
         ({"seeds_per_trial": 2, "batch": 4}, "batch was 8, now 4; seeds_per_trial was 1, now 2"),
         ({"objective": "loss"}, "objective was val_loss, now loss"),
         ({"pruner": "median"}, "pruner was none, now median"),
+        ({"direction": "maximize"}, "direction was minimize, now maximize"),
+        ({"task": with_data(task, build_model=wider)}, "model architecture was"),
         ({"engine": "keras-tuner"}, "engine was optuna, now keras-tuner; tuner was None"),
         ({"bounds": (1e-3, 0.2)}, "bounds of learning_rate was 0.001 to 0.3, now 0.001 to 0.2"),
         ({"task": with_data(task, batch_size=4)}, "batch_size was 8, now 4"),
@@ -128,6 +135,13 @@ def test_a_study_of_other_settings_is_refused(task: TuningTask, tmp_path: Path) 
     theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
     with pytest.raises(ValueError, match="'theirs' names a study whose trials `search` did not"):
         search(task, BOUNDS, **{**arguments, "study_name": "theirs"})
+
+
+@pytest.mark.slow
+def test_the_direction_may_be_given(task: TuningTask) -> None:
+    study = search(task, BOUNDS, trials=1, epochs=1, direction="maximize")
+    assert study.direction == optuna.study.StudyDirection.MAXIMIZE
+    assert recorded_facts(study)["direction"] == "maximize"
 
 
 @pytest.mark.slow

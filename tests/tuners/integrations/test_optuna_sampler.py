@@ -7,6 +7,7 @@ import math
 import pickle
 import warnings
 from collections.abc import Callable
+from typing import ClassVar
 
 import optuna
 import pytest
@@ -274,6 +275,48 @@ def test_ceiling(trials: list[optuna.trial.FrozenTrial], ceiling: float) -> None
     study = optuna.create_study(sampler=sampler)
     study.add_trials(trials)
     assert sampler.ceiling(study, "learning_rate") == pytest.approx(ceiling)
+
+
+def test_a_failed_trial_that_another_replaces_is_nobodys_divergence() -> None:
+    sampler = NarrowedSampler(BOUNDS, RandomSampler())
+    study = optuna.create_study(sampler=sampler)
+    study.add_trials([trial_of(1e-2), trial_of(1e-2)])  # their processes were lost
+    again = trial_of(1e-2, "COMPLETE")
+    again.system_attrs = {"failed_trial": 0, "retry_history": [0, 1]}
+    study.add_trials([again, trial_of(2e-2)])
+    assert sampler.ceiling(study, "learning_rate") == pytest.approx(3e-2)
+    study.add_trial(trial_of(2.2e-2, diverged=True))
+    assert sampler.ceiling(study, "learning_rate") == pytest.approx(math.sqrt(2.2e-2 * 1e-2))
+
+
+def test_the_range_of_a_cmaes_run_stays_and_its_draws_keep_below_the_ceiling() -> None:
+    class Watched(optuna.samplers.CmaEsSampler):
+        ranges: ClassVar[list[tuple[float, float]]] = []
+
+        def sample_relative(self, study, trial, search_space):
+            if search_space:
+                kept = search_space["learning_rate"]
+                self.ranges.append((kept.low, kept.high))
+            return super().sample_relative(study, trial, search_space)
+
+    base = Watched(seed=0, warn_independent_sampling=False)
+    sampler = NarrowedSampler({"learning_rate": (1e-5, 1.0)}, base)
+    study = optuna.create_study(sampler=sampler)
+    failed = 0
+    for _ in range(40):
+        ceiling = sampler.ceiling(study, "learning_rate")
+        trial = study.ask({"learning_rate": WIDE})
+        rate = trial.params["learning_rate"]
+        assert rate <= ceiling * (1 + 1e-12)
+        if rate > 1e-2:
+            failed += 1
+            trial.set_user_attr("diverged", True)
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            study.tell(trial, (math.log10(rate) + 2.5) ** 2)
+    assert failed  # so that the ceiling moved
+    assert len(Watched.ranges) > 30
+    assert set(Watched.ranges) == {(1e-5, 1.0)}
 
 
 def test_infinite_values_count_as_failures() -> None:

@@ -1,13 +1,15 @@
-"""Storages open, or fail without showing a password."""
+"""Storages open or fail without showing a password; nobody else's file is touched."""
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import optuna
 import pytest
 
-from tuners.study.storage import hide_password, open_storage
+from tuners.study.storage import check_storage_file, hide_password, open_storage
 
 
 def test_kinds_of_storage(tmp_path: Path) -> None:
@@ -68,3 +70,71 @@ def test_a_corrupt_file_is_refused(tmp_path: Path) -> None:
 )
 def test_hide_password(address: str, hidden: str) -> None:
     assert hide_password(address) == hidden
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "journal"])
+def test_a_storage_of_optunas_is_known(scheme: str, tmp_path: Path) -> None:
+    address = f"{scheme}:///{tmp_path}/study"
+    assert not check_storage_file(address)
+    (tmp_path / "study").touch()
+    assert not check_storage_file(address)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.create_study(storage=open_storage(address))
+    assert check_storage_file(address)
+
+
+def test_a_journal_cut_in_its_first_line_is_one(tmp_path: Path) -> None:
+    for start in (b'{"op', b'{"op_code": 0, "wor', b'{"op_code":0'):
+        (tmp_path / "j").write_bytes(start)
+        assert check_storage_file(f"journal:///{tmp_path}/j")
+
+
+def test_addresses_that_are_no_files_pass(tmp_path: Path) -> None:
+    for address in ("sqlite://", "postgresql://me@host/x", f"sqlite:///{tmp_path}", "sqlite:///\0"):
+        assert not check_storage_file(address)
+
+
+@pytest.mark.parametrize("content", [b"Chapter one\n\nIn the", b"{}\n", b"[1]", b"\0" * 99])
+@pytest.mark.parametrize("scheme", ["sqlite", "journal"])
+def test_a_file_of_somebody_else_is_refused(scheme: str, content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "thesis"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"`storage` must be a file of Optuna's .* left as it is"):
+        check_storage_file(f"{scheme}:///{path}")
+    assert path.read_bytes() == content
+
+
+def test_a_database_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE accounts (id)")
+        connection.commit()
+    with pytest.raises(ValueError, match=r"accounts\.db' is something else; it is left as it is"):
+        check_storage_file(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("rest", [b'{"op_code":4,"wor', b"{", b"\xff\xfe"])
+def test_half_a_line_is_cut_off(tmp_path: Path, rest: bytes) -> None:
+    path = tmp_path / "study.journal"
+    study = optuna.create_study(study_name="s", storage=open_storage(f"journal:///{path}"))
+    study.set_user_attr("before", 1)
+    whole = path.read_bytes()
+    path.write_bytes(whole + rest)
+    again = optuna.load_study(study_name="s", storage=open_storage(f"journal:///{path}"))
+    assert path.read_bytes() == whole
+    path.write_bytes(whole + rest)  # while it is open, as another process leaves it
+    again.set_user_attr("after", 2)
+    read = optuna.load_study(study_name="s", storage=open_storage(f"journal:///{path}"))
+    assert read.user_attrs == {"before": 1, "after": 2}
+    assert path.read_bytes().startswith(whole)
+
+
+def test_a_whole_journal_and_an_empty_one_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "study.journal"
+    open_storage(f"journal:///{path}")
+    assert path.read_bytes() == b""
+    optuna.create_study(study_name="s", storage=open_storage(f"journal:///{path}"))
+    whole = path.read_bytes()
+    open_storage(f"journal:///{path}")
+    assert path.read_bytes() == whole
+    assert not list(tmp_path.glob("*.lock"))

@@ -1,29 +1,32 @@
-"""Units of work: made once, ranked by number, taken up again, told once; on every storage."""
+"""Units of work: made once, placed by number, resumed, told once; on every storage."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tests.postgres import running_server
-from tuners.study import work_queue
-from tuners.study.heartbeat import PREFIX, at_work
+from tuners.study import heartbeat, work_queue
+from tuners.study.heartbeat import WORKER, at_work
+from tuners.study.schema import STALE, UNIT, superseded
 from tuners.study.storage import close_storage, one_process_only, open_storage
-from tuners.study.work_queue import STALE, Work, claimed, take_batch, tell, wait
+from tuners.study.work_queue import Work, do_once, take_batch, tell, wait
 
-DEAD = "far+12345678+4026/17-99/abcdef01"
+FAR = "far+12345678+4026/17-99/abcdef01"  # a worker of another machine
 KINDS = ["memory", "sqlite", "journal", pytest.param("postgres", marks=pytest.mark.postgres)]
+OUTCOME = {"diverged": False}
 
 
 @pytest.fixture(autouse=True)
 def _no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work_queue, "SETTLE", 0.01)
     monkeypatch.setattr(work_queue, "WAIT", 0.01)
 
 
@@ -51,8 +54,8 @@ def work_of(study: optuna.Study, worker: str, **changes: Any) -> Work:
     return Work(study, worker, **{**settings, **changes})
 
 
-def drawn(unit: FrozenTrial, rank: int) -> tuple[FrozenTrial, int]:
-    return unit, rank
+def drawn(unit: FrozenTrial, place: int | None) -> tuple[FrozenTrial, int | None]:
+    return unit, place
 
 
 def test_batches_until_the_total(study: optuna.Study) -> None:
@@ -60,141 +63,268 @@ def test_batches_until_the_total(study: optuna.Study) -> None:
         work = work_of(study, worker)
         seen = []
         while units := take_batch(work, drawn):
-            for unit, rank in units:
-                seen.append((unit.number, rank, unit.user_attrs["batch"]))
-                told = tell(study, unit, {"role": "search"}, float(rank))
+            seen.append([(unit.number, place, unit.user_attrs["place"]) for unit, place in units])
+            for unit, place in units:
+                assert place is not None
+                told = tell(study, unit, {"role": "search", **OUTCOME}, float(place))
                 assert told is not None
-                assert (told.value, told.user_attrs["role"]) == (rank, "search")
+                assert (told.value, told.user_attrs["role"]) == (place, "search")
                 assert tell(study, unit, {"role": "other"}, 9.0) is None
-        assert seen == [(0, 0, 0), (1, 1, 0), (2, 2, 2), (3, 3, 2), (4, 4, 4)]
+        assert seen == [[(0, 0, 0), (1, 1, 1)], [(2, 2, 2), (3, 3, 3)], [(4, 4, 4)]]
         assert not wait(work)
         assert [trial.value for trial in study.trials] == [0, 1, 2, 3, 4]
         assert {trial.user_attrs["seed"] for trial in study.trials} == {3}
+        assert {trial.user_attrs[WORKER] for trial in study.trials} == {worker}
         assert len(take_batch(work_of(study, worker, total=6), drawn)) == 1
 
 
-def test_what_others_do_is_waited_for_and_what_the_dead_left_is_taken_up(
+def test_what_others_do_is_waited_for_and_what_the_dead_left_is_queued_again(
     study: optuna.Study,
 ) -> None:
     with at_work(study) as other:
         work_other = work_of(study, other, total=2)
         first, second = take_batch(work_other, drawn)
+        study._storage.set_trial_param(
+            second[0]._trial_id, "x", 0.5, optuna.distributions.FloatDistribution(0, 1)
+        )
         with at_work(study) as worker:
             work = work_of(study, worker, total=2)
             assert take_batch(work, drawn) == []  # the other one is alive
             assert wait(work)
-            assert tell(study, first[0], {}, 1.0) is not None
+            assert tell(study, first[0], OUTCOME, 1.0) is not None
     with at_work(study) as worker:  # the other one has gone
         work = work_of(study, worker, total=2)
-        ((unit, rank),) = take_batch(work, drawn)
-        assert (unit.number, rank) == (second[0].number, 1)
-        assert unit.user_attrs["worker"] == other
-        assert unit.user_attrs["rescuer"] == worker
-        assert tell(study, unit, {}, 2.0) is not None
-        assert tell(study, second[0], {}, 3.0) is None  # the dead one wakes up
+        ((unit, place),) = take_batch(work, drawn)
+        assert (unit.number, place) == (2, 1)
+        assert unit.params == {"x": 0.5}  # it keeps its rate
+        assert unit.user_attrs[WORKER] == worker
+        assert tell(study, unit, OUTCOME, 2.0) is not None
+        assert tell(study, second[0], OUTCOME, 3.0) is None  # the dead one wakes up
         assert not wait(work)
-    assert [trial.value for trial in study.trials] == [1.0, 2.0]
+        assert superseded(study.trials) == {1}
+    assert [trial.value for trial in work.done()] == [1.0, 2.0]
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
 
 
-def test_a_batch_cut_off_while_it_was_made_is_completed(study: optuna.Study) -> None:
+def test_what_is_held_is_handed_back(study: optuna.Study) -> None:
+    with at_work(study) as worker:
+        work = work_of(study, worker, total=2)
+        with work_queue.handing_back(work):
+            first, _ = take_batch(work, drawn)
+            tell(study, first[0], OUTCOME, 1.0)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "WAITING"]
+    assert superseded(study.trials) == {1}
+
+
+def test_who_works_alone_opens_again_what_is_left(study: optuna.Study) -> None:
     class Cut(Exception):
         pass
 
-    def cut(unit: FrozenTrial, rank: int) -> None:
-        if rank == 1:
+    def cut(unit: FrozenTrial, place: int | None) -> None:
+        if place == 1:
             raise Cut
 
     with at_work(study) as worker, pytest.raises(Cut):
-        take_batch(work_of(study, worker, batch=4), cut)
+        take_batch(work_of(study, worker, batch=4, alone=True), cut)
     with at_work(study) as worker:
-        units = take_batch(work_of(study, worker, batch=4), drawn)
-    assert [(unit.number, rank, unit.user_attrs["place"]) for unit, rank in units] == [
-        (0, 0, 0),
-        (1, 1, 1),
-        (2, 2, 2),
-        (3, 3, 3),
-    ]
-    assert {unit.user_attrs["batch"] for unit, _ in units} == {0}
+        units = take_batch(work_of(study, worker, batch=4, alone=True), drawn)
+    assert [(unit.number, place) for unit, place in units] == [(0, 0), (1, 1), (2, 2), (3, 3)]
+    assert superseded(study.trials) == set()
 
 
-def test_the_one_too_many_is_failed_and_a_half_failed_one_as_well(study: optuna.Study) -> None:
+def test_a_batch_that_was_cut_off_ends_where_it_would_have(study: optuna.Study) -> None:
+    for alone in (True, False):
+        part = optuna.create_study(storage=study._storage, study_name=f"alone {alone}")
+        with at_work(part) as worker:
+            for unit, place in take_batch(work_of(part, worker, batch=4, alone=alone), drawn):
+                if place < 1:
+                    tell(part, unit, OUTCOME, 0.0)
+        with at_work(part) as worker:
+            work = work_of(part, worker, batch=4, total=9, alone=alone)
+            units = take_batch(work, drawn)
+            assert [place for _, place in units] == [1, 2, 3]
+            for unit, _ in units:
+                tell(part, unit, OUTCOME, 0.0)
+            assert [place for _, place in take_batch(work, drawn)] == [4, 5, 6, 7]
+
+
+def test_a_trial_that_was_reported_to_a_pruner_is_replaced(study: optuna.Study) -> None:
+    with at_work(study) as worker:
+        ((unit, _),) = take_batch(work_of(study, worker, total=1, alone=True), drawn)
+        work_queue.open_trial(study, unit).report(0.5, 0)
+        ((again, place),) = take_batch(work_of(study, worker, total=1, alone=True), drawn)
+    assert (again.number, place, again.intermediate_values) == (1, 0, {})
+
+
+def test_the_one_too_many_is_failed(study: optuna.Study) -> None:
     with at_work(study) as worker:
         work = work_of(study, worker, total=1)
-        rival = optuna.trial.create_trial(
-            state=TrialState.RUNNING, user_attrs={"worker": DEAD, "batch": 0, "place": 0}
-        )
-        study.set_user_attr(PREFIX + DEAD, 9e9)  # alive
+        queue, rivals = study.enqueue_trial, [{UNIT: "search", WORKER: FAR}]
 
-        add, rivals = study.add_trial, [rival]
-
-        def add_after(trial: FrozenTrial) -> None:  # the rival is quicker
+        def queue_after(*arguments: Any, **named: Any) -> None:  # the rival is quicker
             while rivals:
-                add(rivals.pop())
-            add(trial)
+                study.add_trial(create_trial(state=TrialState.RUNNING, user_attrs=rivals.pop()))
+            queue(*arguments, **named)
 
-        study.add_trial = add_after  # type: ignore[method-assign]
-        assert take_batch(work, drawn) == []
+        study.enqueue_trial = queue_after  # type: ignore[method-assign]
+        before = work_queue._is_dead
+        work_queue._is_dead = lambda *_: False  # type: ignore[assignment]
+        try:
+            assert take_batch(work, drawn) == []
+        finally:
+            work_queue._is_dead = before
         mine = study.trials[1]
         assert (mine.state.name, mine.user_attrs["role"]) == ("FAIL", STALE)
-        assert [unit.number for unit in work.counted()] == [0]
-        half = {"worker": "gone", "batch": 0, "place": 1, "role": STALE}
-        add(optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=half))
+        assert [unit.number for unit in work.units().values()] == [0]
+
+
+def test_a_failed_unit_whose_copy_was_never_made_is_queued_again(study: optuna.Study) -> None:
+    with at_work(study) as worker:
+        work = work_of(study, worker, total=1)
+        ((unit, _),) = take_batch(work, drawn)
+        study.tell(unit.number, state=TrialState.FAIL)  # and there its process died
+        assert wait(work)
+        ((again, place),) = take_batch(work, drawn)
+        assert (again.number, place) == (1, 0)
+        assert tell(study, again, OUTCOME, state=TrialState.FAIL) is not None  # it diverged
+        assert not wait(work)
         assert take_batch(work, drawn) == []
-        assert study.trials[2].state.name == "FAIL"
+
+
+def test_a_unit_that_nobody_signed_for_is_dead_after_a_while(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study.enqueue_trial({}, user_attrs={UNIT: "search"})
+    work_queue._ask(study)
+    with at_work(study) as worker:
+        work = work_of(study, worker, total=1)
+        assert take_batch(work, drawn) == []
+        monkeypatch.setattr(work_queue, "GRACE", 0)
+        assert [unit.number for unit, _ in take_batch(work, drawn)] == [1]
 
 
 def test_two_kinds_in_one_study_do_not_meet(study: optuna.Study) -> None:
     with at_work(study) as worker:
         one, other = (work_of(study, worker, kind=kind, total=1) for kind in ("a", "b"))
-        assert [rank for _, rank in take_batch(one, drawn)] == [0]
-        assert [rank for _, rank in take_batch(other, drawn)] == [0]
-        assert [unit.number for unit in other.counted()] == [1]
+        assert [place for _, place in take_batch(one, drawn)] == [0]
+        assert [place for _, place in take_batch(other, drawn)] == [0]
+        assert [unit.number for unit in other.units().values()] == [1]
+        study.enqueue_trial({}, user_attrs={UNIT: "a"})  # left behind by a comparison given up
+        assert [place for _, place in take_batch(work_of(study, worker, kind="b"), drawn)] == [1]
+        more = work_of(study, worker, kind="a", total=2)
+        assert [place for _, place in take_batch(more, drawn)] == [1]  # and wanted again
 
 
-def test_a_claim_is_one_workers(study: optuna.Study) -> None:
-    done, waited = [False], []
-
-    def finish() -> None:
-        waited.append(True)
-        done[0] = True
-
-    with at_work(study) as worker, at_work(study) as other:
-        for _ in range(2):  # it stays its own
-            assert claimed(study, "x", worker, lambda: False, alone=False, on_wait=finish)
-        assert not claimed(study, "x", other, lambda: done[0], alone=False, on_wait=finish)
-        assert waited == [True]
-        assert not claimed(study, "x", worker, lambda: True, alone=False, on_wait=finish)
-    with at_work(study) as third:  # the first has gone without an end
-        assert claimed(study, "x", third, lambda: False, alone=True, on_wait=finish)
+def test_something_is_done_once(study: optuna.Study) -> None:
+    done: list[str] = []
+    for alone in (True, False, False):
+        do_once(study, "x", lambda: done.append("x"), lambda: bool(done), alone=alone)
+    assert done == ["x"]
+    did: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        do_once(study, "y", interrupt, lambda: bool(did), alone=False)
+    do_once(study, "y", lambda: did.append("y"), lambda: bool(did), alone=False)
+    assert did == ["y"]
 
 
-@pytest.mark.parametrize("workers", [4])
-def test_many_workers_do_every_unit_once(tmp_path: Path, workers: int) -> None:
-    address, done = f"journal:///{tmp_path}/study.journal", []
+def interrupt() -> None:
+    raise KeyboardInterrupt
 
-    def run() -> None:
+
+class SlowToWrite(JournalFileBackend):
+    """A journal on a file system where every write lands late."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        time.sleep(0.03)
+        super().append_logs(logs)
+
+
+@pytest.mark.slow
+def test_where_writes_land_late_nothing_is_done_twice(tmp_path: Path) -> None:
+    def load() -> optuna.Study:
+        backend = SlowToWrite(str(tmp_path / "study.journal"))
+        storage = optuna.storages.JournalStorage(backend)
+        return optuna.create_study(study_name="s", storage=storage, load_if_exists=True)
+
+    load()
+    tested: list[int] = []
+    told: list[int] = []
+
+    def run(number: int) -> None:
+        mine = load()
+
+        def test_range() -> None:
+            tested.append(number)
+            mine.set_user_attr("tested", True)
+
+        do_once(mine, "test", test_range, lambda: "tested" in mine.user_attrs, alone=False)
+        with at_work(mine) as worker:
+            work = work_of(mine, worker, total=7, batch=2)
+            while True:
+                units = take_batch(work, drawn)
+                for unit, place in units:
+                    if tell(mine, unit, OUTCOME, float(place or 0)) is not None:
+                        told.append(unit.number)
+                if not units and not wait(work):
+                    return
+
+    together(run, 4)
+    assert len(tested) == 1
+    work = work_of(load(), "", total=7)
+    assert [unit.value for unit in work.done()] == list(range(7))
+    assert sorted(told) == sorted(unit.number for unit in work.done())
+
+
+@pytest.mark.slow
+def test_many_workers_do_every_unit_once(tmp_path: Path) -> None:
+    address, told = f"journal:///{tmp_path}/study.journal", []
+
+    def run(_: int) -> None:
         mine = optuna.load_study(study_name="s", storage=open_storage(address))
         with at_work(mine) as worker:
             work = work_of(mine, worker, total=23, batch=3)
             while True:
                 units = take_batch(work, drawn)
-                for unit, rank in units:
-                    if tell(mine, unit, {}, float(rank)) is not None:
-                        done.append(unit.number)
+                for unit, place in units:
+                    if tell(mine, unit, OUTCOME, float(place or 0)) is not None:
+                        told.append(unit.number)
                 if not units and not wait(work):
                     return
 
     optuna.create_study(study_name="s", storage=open_storage(address))
-    threads = [threading.Thread(target=run) for _ in range(workers)]
+    together(run, 4)
+    study = optuna.load_study(study_name="s", storage=open_storage(address))
+    done = work_of(study, "", total=23).done()
+    assert sorted(told) == sorted(unit.number for unit in done)
+    assert [unit.value for unit in done] == list(range(23))
+    assert all(trial.state.is_finished() for trial in study.trials)
+
+
+def together(run: Any, workers: int) -> None:
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(workers)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    study = optuna.load_study(study_name="s", storage=open_storage(address))
-    counted = [trial for trial in study.trials if trial.user_attrs.get("role") != STALE]
-    assert sorted(done) == [trial.number for trial in counted]
-    assert [trial.value for trial in counted] == list(range(23))
-    assert all(trial.state.is_finished() for trial in study.trials)
+
+
+@pytest.mark.postgres
+@pytest.mark.slow
+def test_a_worker_of_another_machine_is_dead_once_its_heartbeats_stop() -> None:
+    with running_server() as server:
+        storage = open_storage(server.address)
+        assert storage.get_heartbeat_interval() == heartbeat.BEAT
+        storage.heartbeat_interval, storage.grace_period = 1, 2
+        study = optuna.create_study(storage=storage)
+        with at_work(study) as worker:
+            ((unit, _),) = take_batch(work_of(study, worker, total=1), drawn)
+            work_queue.open_trial(study, unit).set_user_attr(WORKER, FAR)
+            work = work_of(study, worker, total=1)
+            assert take_batch(work, drawn) == []
+            time.sleep(3)
+            ((again, place),) = take_batch(work, drawn)
+            assert (again.number, place) == (1, 0)
+        close_storage(storage)
 
 
 def test_which_storages_are_for_one_process(tmp_path: Path) -> None:

@@ -18,10 +18,43 @@ from tuners.training.runner import train, train_steps
         ("val_auc", "maximize"),
         ("val_r2_score", "maximize"),
         ("val_f1_score", "maximize"),
+        ("val_f1", "maximize"),
+        ("val_AUC_1", "maximize"),
+        ("val_head_accuracy_2", "maximize"),
+        ("val_error2", "minimize"),  # holds "r2"
+        ("val_inaccuracy", "minimize"),
+        ("val_dissimilarity", "minimize"),
+        ("val_accuracy_loss", "minimize"),  # of an output named so
     ],
 )
 def test_direction_is_read_from_the_name(objective: str, expected: str) -> None:
     assert direction(objective) == expected
+
+
+def test_a_given_direction_wins() -> None:
+    assert direction("val_profit") == "minimize"
+    assert direction("val_profit", "maximize") == "maximize"
+    assert direction("val_accuracy", "minimize") == "minimize"
+    with pytest.raises(ValueError, match="`direction` must be one of minimize, maximize, but got"):
+        direction("val_loss", "down")
+
+
+@pytest.mark.slow
+def test_the_direction_of_every_metric_of_keras_is_the_one_it_says() -> None:
+    import keras
+
+    found = {}
+    for kind in vars(keras.metrics).values():
+        try:
+            metric = kind()
+        except (TypeError, ValueError):  # a function, or it asks for arguments
+            continue
+        if getattr(metric, "_direction", None) is not None:
+            found[metric.name] = f"{metric._direction}".replace("up", "maximize")
+    assert len(found) > 25
+    assert {name: direction(name) for name in found} == {
+        name: way.replace("down", "minimize") for name, way in found.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -35,7 +68,8 @@ def test_direction_is_read_from_the_name(objective: str, expected: str) -> None:
         ({"learning_rates": [1e-3], "seeds": [0.5]}, "`seeds` must be whole numbers of 0 or more"),
         ({"epochs": 0}, "`epochs` must be a whole number of 1 or more, but got 0"),
         ({"keep_weights": "all"}, "`keep_weights` must be"),
-        ({"how": "fast"}, '`how` must be "population", "sequential" or None'),
+        ({"how": "fast"}, "`how` must be one of population, sequential, but got 'fast'; pass None"),
+        ({"direction": "down"}, "`direction` must be one of minimize, maximize, but got 'down'"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,13 @@ from search_spaces._input import InputError
 from search_spaces.task import TuningTask, map_arrays
 from tuners.training.models import Rows, rows_of
 from tuners.training.population.program import LaneProgram
+
+
+def chunks(lanes: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Give the lanes of each chunk, and the same filled up with its first to the program's size."""
+    for start in range(0, lanes, size):
+        chunk = np.arange(start, min(start + size, lanes))
+        yield chunk, np.append(chunk, np.full(size - len(chunk), start))
 
 
 def chunk_rows(
@@ -24,31 +32,24 @@ def chunk_rows(
         seeds: Seed of each lane, (K,).
         resplit: Whether each lane trains on the rows of its own seed's split.
     """
-    if program.shared_rows:
-        return (
-            _tensors(rows_of(task.train, task.class_weight)),
-            _tensors(rows_of(task.validation)),
-        )
-    if not resplit:
-        return (
-            _repeated(rows_of(task.train, task.class_weight), program.lanes),
-            _repeated(rows_of(task.validation), program.lanes),
-        )
+    if program.shared_rows or not resplit:
+        train = lane_rows(rows_of(task.train, task.class_weight), program)
+        return train, lane_rows(rows_of(task.validation), program)
     splits = {int(seed): task.split(int(seed)) for seed in dict.fromkeys(seeds.tolist())}
-    train = [rows_of(splits[int(seed)][0], task.class_weight) for seed in seeds]
+    own = [rows_of(splits[int(seed)][0], task.class_weight) for seed in seeds]
     validation = [rows_of(splits[int(seed)][1]) for seed in seeds]
-    return stacked(train, "train"), stacked(validation, "validation")
+    return stacked(own, "train"), stacked(validation, "validation")
 
 
-def _tensors(rows: Rows) -> dict[str, Any]:
-    return {name: map_arrays(tf.constant, part) for name, part in rows.parts().items()}
+def lane_rows(rows: Rows, program: LaneProgram) -> dict[str, Any]:
+    """Return the same rows for all lanes: once where the program shares them, else a copy each."""
 
+    def tensor(array: np.ndarray) -> Any:
+        if program.shared_rows:
+            return tf.constant(array)
+        return tf.repeat(array[None], program.lanes, axis=0)
 
-def _repeated(rows: Rows, lanes: int) -> dict[str, Any]:
-    return {
-        name: map_arrays(lambda array: tf.repeat(array[None], lanes, axis=0), part)
-        for name, part in rows.parts().items()
-    }
+    return {name: map_arrays(tensor, part) for name, part in rows.parts().items()}
 
 
 def stacked(rows: list[Rows], name: str) -> dict[str, Any]:

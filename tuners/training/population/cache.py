@@ -7,7 +7,7 @@ import logging
 import re
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ class Programs:
     vectorized: bool = True
     why: str = ""
     lane_bytes: int = 0
-    compiled: dict[Any, LaneProgram] | None = None
+    compiled: dict[Any, LaneProgram] = field(default_factory=dict)
 
 
 _programs: weakref.WeakKeyDictionary[TuningTask, Programs] = weakref.WeakKeyDictionary()
@@ -67,14 +67,13 @@ def program_for(task: TuningTask, lanes: int, *, resplit: bool) -> LaneProgram:
     """
     known = _programs.get(task)
     if known is None:
-        known = _programs[task] = Programs(compiled={})
+        known = _programs[task] = Programs()
         try:
             _probe(task, known)
         except CannotStack as refusal:
             known.refusal = str(refusal)
     if known.refusal is not None:
         raise CannotStack(known.refusal)
-    assert known.compiled is not None
     size = chunk_size(known.lane_bytes, lanes)
     if not known.why:  # a step that mixes lanes shows with two of them only
         _program_of(task, known, max(size, 2), resplit)
@@ -82,7 +81,6 @@ def program_for(task: TuningTask, lanes: int, *, resplit: bool) -> LaneProgram:
 
 
 def _program_of(task: TuningTask, known: Programs, size: int, resplit: bool) -> LaneProgram:
-    assert known.compiled is not None
     shared = not (resplit or _rows_fit(task, size))
     key = (size, shared)
     if key not in known.compiled:
@@ -90,11 +88,7 @@ def _program_of(task: TuningTask, known: Programs, size: int, resplit: bool) -> 
         if not known.why:
             program = _tried(task, known, program)
         known.compiled[key] = program
-    program = known.compiled[key]
-    rows = rows_of(task.train, task.class_weight).count
-    batch = min(task.batch_size, rows)
-    program.set_segment(batch, rows // batch)
-    return program
+    return known.compiled[key]
 
 
 def _rows_fit(task: TuningTask, size: int) -> bool:
@@ -118,22 +112,18 @@ def _bytes(variable: Any) -> int:
 
 
 def _tried(task: TuningTask, known: Programs, program: LaneProgram) -> LaneProgram:
-    rows = rows_of(task.train, task.class_weight)
-    batch = min(task.batch_size, rows.count)
-    program.set_segment(batch, rows.count // batch)
     reason = ""
     try:
         try:
             with _tensorflow_quiet():
-                difference = agrees_with_keras(task, program, rows, batch)
+                difference = agrees_with_keras(task, program)
         except Exception as error:  # no vectorized form, or none under XLA: try lane after lane
             reason = _no_vectorized_form(error)
             log.debug("not vectorized: %s", error)
             program = LaneProgram(
                 task, program.lanes, vectorized=False, shared_rows=program.shared_rows
             )
-            program.set_segment(batch, rows.count // batch)
-            difference = agrees_with_keras(task, program, rows, batch)
+            difference = agrees_with_keras(task, program)
     except CannotStack as refusal:
         known.refusal = str(refusal)
     except Exception as error:

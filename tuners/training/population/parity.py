@@ -7,21 +7,21 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from search_spaces.task import TuningTask, map_arrays
+from search_spaces.task import TuningTask
 from tuners.training.models import (
-    Rows,
     built_model,
     initial_variables,
     leaf_optimizers,
     model_variables,
+    rows_of,
 )
+from tuners.training.population.batches import lane_rows
 from tuners.training.population.program import LaneProgram
 from tuners.training.schedules import VariableRate
 
 
-def agrees_with_keras(task: TuningTask, program: LaneProgram, rows: Rows, batch: int) -> str | None:
+def agrees_with_keras(task: TuningTask, program: LaneProgram) -> str | None:
     """Train three steps of two lanes and of two Keras models; return the difference, or None.
 
     Losses must agree to 1 part in 1,000 and weights, in mean, to 1 % of how far they moved. Keras
@@ -30,10 +30,9 @@ def agrees_with_keras(task: TuningTask, program: LaneProgram, rows: Rows, batch:
     Args:
         task: The task.
         program: A program of two or more lanes (or one).
-        rows: Training rows.
-        batch: Rows to a step.
     """
-    lanes = min(2, program.lanes)
+    lanes, rows = min(2, program.lanes), rows_of(task.train, task.class_weight)
+    batch = min(task.batch_size, rows.count)
     rng = np.random.default_rng(0)
     models = [built_model(task, seed) for seed in range(lanes)]
     base = min(_plain_rate(models[0]), 1.0)
@@ -42,17 +41,8 @@ def agrees_with_keras(task: TuningTask, program: LaneProgram, rows: Rows, batch:
     order = order.reshape(3, lanes, batch)
     spread = np.arange(program.lanes) % lanes
     program.load([initial_variables(task, int(seed)) for seed in spread])
-    data = {name: map_arrays(tf.constant, part) for name, part in rows.parts().items()}
-    if not program.shared_rows:
-        data = {
-            name: map_arrays(lambda a: tf.repeat(a[None], program.lanes, axis=0), part)
-            for name, part in data.items()
-        }
-    losses = program.train(
-        data,
-        order[:, spread],
-        np.tile(np.array(rates)[spread], (3, 1)),
-    )
+    data = lane_rows(rows, program)
+    losses = program.train(data, order[:, spread], np.tile(np.array(rates)[spread], (3, 1)))
     after = program.read()
     for lane, model in enumerate(models):
         before = initial_variables(task, lane)

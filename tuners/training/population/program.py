@@ -9,19 +9,15 @@ lane after lane with `tf.map_fn` inside the same program. One program holds whol
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from search_spaces.task import TuningTask, map_arrays
-from tuners.training.models import (
-    built_model,
-    first_rows,
-    rows_of,
-)
+from search_spaces.task import TuningTask, count_rows, map_arrays
+from tuners.training.models import built_model, first_rows, model_variables, rows_of
 from tuners.training.population.stackable import Group, LaneRates, optimizer_with
 
 SEGMENT = 256  # steps in one call of the program, at most
@@ -53,7 +49,9 @@ class LaneProgram:
         self.metric_state = [self._stacked(variable) for variable in model.metrics_variables]
         self._metric_start = [variable.numpy() for variable in self.metric_state]
         self.alive = tf.Variable(tf.ones((lanes,), tf.bool))
-        self.segment_rows: int | None = None
+        rows = count_rows(task.train)
+        self._full_batch = min(task.batch_size, rows)  # most calls train an epoch of full batches
+        self.segment_rows = max(1, min(SEGMENT, rows // self._full_batch))
         loss = getattr(model, "loss", None)
         self._plain_mean = isinstance(loss, str)
         self.traces = 0
@@ -120,10 +118,8 @@ class LaneProgram:
         for group in self._groups:
             for number, weight in zip(group.numbers, group.weights, strict=True):
                 weight.assign(columns[number].reshape(weight.shape))
-            for variable, start in zip(group.optimizer.variables, group.start, strict=True):
-                variable.assign(start)
-        for state, column in zip(self.state, columns[split:], strict=True):
-            state.assign(column)
+            _assign(group.optimizer.variables, group.start)
+        _assign(self.state, columns[split:])
         self.alive.assign(tf.ones((self.lanes,), tf.bool))
         self.reset_metrics()
 
@@ -138,8 +134,7 @@ class LaneProgram:
 
     def restore(self, values: list[np.ndarray]) -> None:
         """Put back what `snapshot` returned."""
-        for variable, value in zip(self._carried(), values, strict=True):
-            variable.assign(value)
+        _assign(self._carried(), values)
 
     def _carried(self) -> list[Any]:
         carried = [
@@ -154,8 +149,7 @@ class LaneProgram:
 
     def reset_metrics(self) -> None:
         """Set the compiled metrics back to their start."""
-        for state, start in zip(self.metric_state, self._metric_start, strict=True):
-            state.assign(start)
+        _assign(self.metric_state, self._metric_start)
 
     # -- what runs compiled ---------------------------------------------------------------------
 
@@ -168,9 +162,9 @@ class LaneProgram:
             rates: The rate of each lane at each step, (steps, K).
         """
         steps = len(order)
-        size = min(SEGMENT, max(steps, self.segment_rows or 0))
+        size = min(SEGMENT, max(steps, self.segment_rows))
         if order.shape[2] == self._full_batch:
-            size = self.segment_rows or size
+            size = self.segment_rows
         losses = []
         for start in range(0, steps, size):
             part, rate = order[start : start + size], rates[start : start + size]
@@ -186,12 +180,6 @@ class LaneProgram:
             )
             losses.append(out.numpy()[:count])
         return np.concatenate(losses)
-
-    _full_batch = -1
-
-    def set_segment(self, batch: int, steps: int) -> None:
-        """Fix the shape of the main segment: full batches of `batch` rows, `steps` to an epoch."""
-        self._full_batch, self.segment_rows = batch, max(1, min(SEGMENT, steps))
 
     def _run_segment(self, data: Any, order: Any, rates: Any, count: Any) -> Any:
         self.traces += 1
@@ -235,19 +223,13 @@ class LaneProgram:
                 [scope.get_current_value(v) for v in model.metrics_variables],
             )
 
-        state = [variable.value() for variable in self.state]
-        metric_state = [variable.value() for variable in self.metric_state]
-        loss, gradients, state, metric_state = self._over_lanes(
-            lane, (self._shaped_weights(), state, metric_state, batch)
-        )
+        outputs = self._over_lanes(lane, (*self._values(), batch))
+        loss, gradients, state, metric_state = outputs
         connected = [number for number, used in enumerate(self._connected) if used]
         by_number = dict(zip(connected, gradients, strict=True))
         for group in self._groups:
             self._apply(group, by_number, rates)
-        for variable, value in zip(self.state, state, strict=True):
-            variable.assign(value)
-        for variable, value in zip(self.metric_state, metric_state, strict=True):
-            variable.assign(value)
+        _assign([*self.state, *self.metric_state], [*state, *metric_state])
         return loss
 
     def _apply(self, group: Group, gradients: dict[int, Any], rates: Any) -> None:
@@ -277,17 +259,27 @@ class LaneProgram:
         self, weights: Any, state: Any, metric_state: Any, parts: Any, *, training: bool
     ) -> tuple[Any, Any]:
         model = self.model
-        mapping = [
-            *zip(model.trainable_variables, weights, strict=True),
-            *zip(model.non_trainable_variables, state, strict=True),
-            *zip(model.metrics_variables, metric_state, strict=True),
-        ]
         x, y, weight = parts["x"], parts["y"], parts.get("sample_weight")
-        with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+        with self._scope(weights, state, metric_state) as scope:
             y_pred = _call(model, x, training=training)
             loss = model.compute_loss(x, y, y_pred, weight, training=training)
             model.compute_metrics(x, y, y_pred, sample_weight=weight)
         return loss, scope
+
+    def _scope(self, weights: Any, state: Any, metric_state: Any) -> Any:
+        """Return a scope in which the model has a lane's values."""
+        variables = [*model_variables(self.model), *self.model.metrics_variables]
+        mapping = list(zip(variables, [*weights, *state, *metric_state], strict=True))
+        return keras.StatelessScope(state_mapping=mapping, collect_losses=True)
+
+    def _copies(self, parts: Any) -> Any:
+        """Return rows that all lanes share, once for each lane."""
+        return tf.nest.map_structure(lambda a: tf.repeat(a[None], self.lanes, axis=0), parts)
+
+    def _values(self) -> tuple[list[Any], list[Any], list[Any]]:
+        """Return the lanes' weights, states and states of metrics."""
+        metric_state = [variable.value() for variable in self.metric_state]
+        return self._shaped_weights(), [variable.value() for variable in self.state], metric_state
 
     def _over_lanes(self, lane: Callable[[Any], Any], arguments: Any) -> Any:
         if self.vectorized:
@@ -329,12 +321,9 @@ class LaneProgram:
         def add(start: Any, rows: int, loss_sum: Any, metric_state: Any) -> Any:
             parts = tf.nest.map_structure(lambda part: _slice(part, start, rows, axis), data)
             if shared:
-                parts = tf.nest.map_structure(
-                    lambda part: tf.repeat(part[None], self.lanes, axis=0), parts
-                )
-            stacked = self._shaped_weights()
-            state = [variable.value() for variable in self.state]
-            loss, metric_state = self._over_lanes(lane, (stacked, state, metric_state, parts))
+                parts = self._copies(parts)
+            weights, state, _ = self._values()
+            loss, metric_state = self._over_lanes(lane, (weights, state, metric_state, parts))
             return loss_sum + loss * rows, metric_state
 
         full, tail = divmod(total, batch)
@@ -346,8 +335,7 @@ class LaneProgram:
         )
         if tail:
             loss_sum, metric_state = add(full * batch, tail, loss_sum, metric_state)
-        for variable, value in zip(self.metric_state, metric_state, strict=True):
-            variable.assign(value)
+        _assign(self.metric_state, metric_state)
         return loss_sum / total
 
     def predict(self, data: Any, *, shared: bool, batch: int) -> Any:
@@ -364,18 +352,11 @@ class LaneProgram:
         self.traces += 1
 
         def lane(arguments: Any) -> Any:
-            weights, state, inputs = arguments
-            mapping = [
-                *zip(self.model.trainable_variables, weights, strict=True),
-                *zip(self.model.non_trainable_variables, state, strict=True),
-            ]
-            with keras.StatelessScope(state_mapping=mapping):
+            *values, inputs = arguments
+            with self._scope(*values):
                 return _call(self.model, inputs, training=False)
 
-        if shared:
-            x = tf.nest.map_structure(lambda part: tf.repeat(part[None], self.lanes, axis=0), x)
-        stacked = self._shaped_weights()
-        return self._over_lanes(lane, (stacked, [v.value() for v in self.state], x))
+        return self._over_lanes(lane, (*self._values(), self._copies(x) if shared else x))
 
     def _metric_results(self) -> dict[str, Any]:
         def lane(values: Any) -> dict[str, Any]:
@@ -391,6 +372,11 @@ class LaneProgram:
         values = [variable.value() for variable in self.metric_state]
         rows = [lane([value[index] for value in values]) for index in range(self.lanes)]
         return {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _call(model: Any, x: Any, *, training: bool) -> Any:

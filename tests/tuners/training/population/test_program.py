@@ -309,6 +309,60 @@ def test_a_finite_blow_up_counts_as_diverged(task: TuningTask) -> None:
     assert record.diverged.tolist() == [False, True]
 
 
+def linear(start: list[np.ndarray]) -> Any:
+    """Return a builder of a linear regression that begins with these weights."""
+
+    def build() -> Any:
+        model = keras.Sequential([layers.Input((8,)), layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.set_weights(start)
+        return model
+
+    return build
+
+
+@pytest.mark.filterwarnings("ignore:Two seeds build the same initial weights")
+def test_a_pretrained_model_that_cannot_improve_has_not_diverged() -> None:
+    x, _ = rows()
+    y = (x[:, :1] + 0.1 * np.random.default_rng(0).normal(size=(len(x), 1))).astype("float32")
+    bias = np.ones((len(x), 1), "float32")
+    best = np.linalg.lstsq(np.hstack([x, bias]), y, rcond=None)[0].astype("float32")
+    build = linear([best[:-1], best[-1]])
+    fitted = TuningTask("fitted", build, (x, y), (x, y), batch_size=16)
+    for how in ("population", "sequential"):
+        record = train(fitted, [1e-3, 0.1, 2.0], [0, 0, 0], epochs=3, how=how)
+        assert (record.val_loss > record.initial_val_loss[:, None]).all()  # the least squares
+        assert record.diverged_epoch.tolist() == [-1, -1, -1]
+        assert record.diverged.tolist() == [False, False, True]  # the last explodes, but is finite
+
+
+@pytest.mark.filterwarnings("ignore:Two seeds build the same initial weights")
+def test_a_validation_loss_that_is_not_finite_ends_a_lane_both_ways() -> None:
+    x, y = rows()
+    build = linear([np.zeros((8, 1), "float32"), np.zeros(1, "float32")])
+    far = x.copy()
+    far[0] = 1e25  # squared it is infinite, as soon as a weight is no longer 0
+    task = TuningTask("far", build, (x, y), (far, y), batch_size=16)
+    for how in ("population", "sequential"):
+        record = train(task, [0.01, 1e-30], [0, 0], epochs=3, how=how, keep_weights="best")
+        assert np.isfinite(record.initial_val_loss).all()
+        assert record.diverged_epoch.tolist() == [0, -1]
+        assert record.diverged.tolist() == [True, False]
+        assert record.best_epoch[0] == -1
+        for curve in (record.loss, record.val_loss, *record.metrics.values()):
+            assert np.isnan(curve[0]).all()
+            assert np.isfinite(curve[1]).all()
+
+
+def test_a_given_direction_decides_the_best_epoch(task: TuningTask) -> None:
+    for how in ("population", "sequential"):
+        settings = {"epochs": 3, "how": how, "objective": "loss", "keep_weights": "best"}
+        down = train(task, [0.1], [0], **settings)
+        up = train(task, [0.1], [0], direction="maximize", **settings)
+        assert (down.best_epoch[0], up.best_epoch[0]) == (2, 0)
+        assert not np.array_equal(up.weights[0][0], down.weights[0][0])
+
+
 def test_chunks_and_padding_do_not_change_a_lane(
     task: TuningTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,133 @@
+"""A pool of processes trains as one process does, and ends with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search_spaces import TuningTask
+from tests.tuners.tasks import dense_model, make_task, small_tasks
+from tuners import compare, search, train
+from tuners.training.pool import TrainingPool, share_of, training_pool
+
+ROOT = Path(__file__).resolve().parents[3]
+
+ORPHANS = """
+import os, signal, sys
+from tests.tuners.tasks import small_tasks
+from tuners.training.pool import training_pool
+
+def main():
+    with training_pool(2, small_tasks) as pool:
+        print(*pool.map(pid, [(), ()]), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    from tests.tuners.training.test_pool import pid
+    main()
+"""
+
+
+def pid(tasks: dict[str, TuningTask]) -> int:
+    time.sleep(1)  # so that the other process takes the next call
+    assert list(tasks) == ["small"]
+    return os.getpid()
+
+
+def fail(_: Any) -> None:
+    raise ZeroDivisionError("in the other process")
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 8])
+def test_shares_hold_all_cores_and_no_one_goes_without(workers: int) -> None:
+    shares = [share_of([0, 1, 2, 3, 4], number, workers) for number in range(workers)]
+    assert {core for share in shares for core in share} == {0, 1, 2, 3, 4}
+    assert min(map(len, shares)) >= 1
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_one_process_needs_no_pool() -> None:
+    with training_pool(1, small_tasks) as pool:
+        assert pool is None
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[TrainingPool]:
+    with training_pool(2, small_tasks) as found:
+        assert found is not None
+        yield found
+
+
+@pytest.mark.slow
+def test_lanes_are_shared_and_train_as_in_one_process(pool: TrainingPool) -> None:
+    task, told = make_task(dense_model("sgd")), []
+    rates, seeds = np.array([0.1, 0.2, 0.3, 0.4, 0.5]), np.array([0, 1, 2, 3, 4])
+    settings: dict[str, Any] = {"epochs": 2, "keep_weights": "best"}
+    record = pool.train(task, rates, seeds, on_epoch=lambda *n: told.append(n), **settings)
+    alone = train(task, rates, seeds, **settings)
+    assert told == [(6, 10), (10, 10)]
+    np.testing.assert_allclose(record.val_loss, alone.val_loss, rtol=1e-5)
+    np.testing.assert_array_equal(record.best_epoch, alone.best_epoch)
+    np.testing.assert_array_equal(record.learning_rates, rates)
+    assert record.weights is not None
+    assert len(record.weights) == 5
+    assert record.metrics.keys() == alone.metrics.keys()
+
+
+@pytest.mark.slow
+def test_search_and_comparison_train_in_a_pool(pool: TrainingPool) -> None:
+    task = make_task(dense_model("sgd"))
+    settings: dict[str, Any] = {"trials": 6, "epochs": 2}
+    study, alone = (
+        search(task, (0.01, 1.0), pool=pool, **settings),
+        search(task, (0.01, 1.0), **settings),
+    )
+    rates, alones = ([trial.params for trial in each.trials] for each in (study, alone))
+    assert [value for p in rates for value in p.values()] == pytest.approx(
+        [value for p in alones for value in p.values()], rel=1e-4
+    )
+    comparison = compare(task, 0.5, pairs=9, epochs=2, study=study, pool=pool)
+    assert comparison.differences == pytest.approx(
+        compare(task, 0.5, pairs=9, epochs=2).differences, abs=1e-5
+    )
+
+
+@pytest.mark.slow
+def test_what_fails_in_a_process_fails_here(pool: TrainingPool) -> None:
+    with pytest.raises(ZeroDivisionError, match="in the other process"):
+        list(pool.map(fail, [()]))
+
+
+@pytest.mark.slow
+def test_the_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    script = tmp_path / "orphans.py"
+    script.write_text(ORPHANS)
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == -9, done.stderr
+    left = [int(each) for each in done.stdout.split()]
+    assert len(set(left)) == 2
+    deadline = time.monotonic() + 30
+    while any(_runs(each) for each in left):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _runs(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
