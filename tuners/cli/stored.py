@@ -13,13 +13,7 @@ from tuners.cli.errors import nearest, storage_errors, users_input
 from tuners.cli.option_checks import check_address
 from tuners.cli.run_folder import DATABASE, PAGE, make_folder, storage_address, study_names
 from tuners.report.dashboard import open_server, publish, serve
-from tuners.study.storage import (
-    JOURNAL,
-    SQLITE,
-    check_storage_file,
-    hide_password,
-    open_storage,
-)
+from tuners.study.storage import JOURNAL, SQLITE, check_storage_file, hide_password, open_storage
 
 BROKEN = "it is broken, or of another version of Optuna's"
 
@@ -72,16 +66,14 @@ def load_study(address: str, name: str | None) -> optuna.Study:
     storage = open_storage(address)
     with storage_errors(where, "read", BROKEN):
         names = study_names(storage)
-    if not names:
-        raise InputError(f"{where} must hold a study, but holds none; run the job first.")
-    if name is None:
-        if len(names) > 1:
-            listed = ", ".join(repr(each) for each in names[:8])
+        if not names:
+            raise InputError(f"{where} must hold a study, but holds none; run the job first.")
+        if name is None and len(names) > 1:
+            listed = ", ".join(map(repr, names[:8]))
             raise InputError(f"{where} holds {len(names)} studies; pass --study-name: {listed}.")
-        name = names[0]
-    if name not in names:
-        raise InputError(f"{where} has no study {name!r}{nearest(name, names)}")
-    with storage_errors(where, "read", BROKEN):
+        name = names[0] if name is None else name
+        if name not in names:
+            raise InputError(f"{where} has no study {name!r}{nearest(name, names)}")
         study = optuna.load_study(study_name=name, storage=storage)
         # all of it is read here, where a broken storage is known for what it is
         study.user_attrs, study.get_trials(deepcopy=False)
@@ -124,7 +116,8 @@ def show(folder: str | None, storage: str | None, port: int, screen: Screen) -> 
     if folder is not None:
         place = Path(folder).expanduser()
         page, artifacts = place / PAGE, place / "artifacts"
-        publish(load_study(address, None), report=page if page.is_file() else None)
+        report = page if page.is_file() else None
+        publish(load_study(address, None), report=report, artifacts=artifacts)
     server = open_server(opened, artifacts=artifacts, port=port)
     screen.say(f"http://127.0.0.1:{server.server_port}/ until Ctrl-C")
     serve(server)
