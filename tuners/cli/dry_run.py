@@ -40,7 +40,7 @@ def make_plan(options: JobOptions, tasks: Mapping[str | None, TuningTask]) -> di
     work.append(("comparison", 2 * options.pairs, epochs * an_epoch, epochs))
     first, step, how = time_steps(options, next(iter(tasks.values())))
     names = ("name", "lanes", "steps", "epochs", "seconds")
-    parts = [
+    parts: list[dict[str, Any]] = [
         dict(zip(names, (*part, round(part[1] * part[2] * step, 1)), strict=True)) for part in work
     ]
     compiling = first * len(tasks)

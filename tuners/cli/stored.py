@@ -21,10 +21,6 @@ BROKEN = "it is broken, or of another version of Optuna's"
 def stored_address(folder: str | None, storage: str | None) -> str:
     """Return the address of a storage that is there: in a run's folder, or as given.
 
-    Args:
-        folder: A run's folder, or None.
-        storage: An address, or None.
-
     Raises:
         InputError: Not exactly one of them is given, or the folder holds no study.
     """
@@ -55,10 +51,6 @@ def stored_address(folder: str | None, storage: str | None) -> str:
 def load_study(address: str, name: str | None) -> optuna.Study:
     """Return a stored study, by name where the storage has several.
 
-    Args:
-        address: Of the storage.
-        name: Of the study; None where there is one only.
-
     Raises:
         InputError: There is no such study, or the name is needed.
     """
@@ -81,15 +73,7 @@ def load_study(address: str, name: str | None) -> optuna.Study:
 
 
 def report_again(study: optuna.Study, out: str) -> Path:
-    """Write a study's report; return the page's path.
-
-    Args:
-        study: The study.
-        out: A folder, or a file that ends in .html.
-
-    Raises:
-        InputError: It cannot be written.
-    """
+    """Write a study's report to a folder or a file that ends in .html; return the page's path."""
     place = Path(out).expanduser()
     if place.suffix.lower() not in (".html", ".htm"):
         make_folder(place)

@@ -64,13 +64,7 @@ def _wine(options: JobOptions, optimizer: str) -> TuningTask:
 def baseline_task(
     options: JobOptions, tasks: Mapping[str | None, TuningTask], chosen: str | None
 ) -> TuningTask:
-    """Return the task that the chosen one is compared with: itself, or among several Adam's.
-
-    Args:
-        options: The checked options.
-        tasks: What `load_tasks` returned.
-        chosen: The key of the task that the search chose.
-    """
+    """Return the task that the chosen one is compared with: itself, or among several Adam's."""
     if chosen is None:
         return tasks[None]
     adam = tasks.get("adam")
@@ -78,6 +72,13 @@ def baseline_task(
         plain = _wine(options, "adam")
         adam = with_data(plain, name="wine-adam", batch_size=tasks[chosen].batch_size)
     return _changed(adam, baseline=options.baseline)
+
+
+def named_tasks(options: JobOptions) -> dict[str, TuningTask]:
+    """Return all tasks of a job by name, as each of its training processes builds them."""
+    tasks = load_tasks(options)
+    compared = [baseline_task(options, tasks, label) for label in tasks]
+    return {task.name: task for task in [*compared, *tasks.values()]}
 
 
 def load_task(spec: str) -> TuningTask:
@@ -116,11 +117,6 @@ def load_task(spec: str) -> TuningTask:
 
 def check_task(task: TuningTask, objective: str, seed: int) -> None:
     """Check what only the built model tells: compiled, fits its data, a finite loss.
-
-    Args:
-        task: The task; its model is built and evaluated on one batch of each part.
-        objective: The curve that trials are scored by.
-        seed: Seed of the weights.
 
     Raises:
         InputError: A rule is broken.
