@@ -57,13 +57,13 @@ def render(
         "paste": _breakable(summary["paste"]),
         "spread": _spread(summary),
         "short": formatting.shorten,
-        "rate": formatting.rate,
+        **_STYLES,
         "sign": _SIGNS.get(summary["verdict"], "\u25cb"),
         "css": Markup(_asset("page.css")),
         "script": _asset("page.js"),
         "facts": list_facts(summary),
         "check_marks": _CHECK_MARKS,
-        "check_count": _count_checks(summary["checks"]),
+        "outcomes": Counter(check["outcome"] for check in summary["checks"]),
         "parameters": [
             (name, entry, figures.show_curves(summary, index))
             for index, (name, entry) in enumerate(summary["parameters"].items())
@@ -71,14 +71,11 @@ def render(
         "trial_figures": [
             figures.show_trials(summary, i) for i in range(len(summary["parameters"]))
         ],
-        "search_line": _describe_search(summary),
         "best_figure": figures.show_best_so_far(summary),
         "pairs_figure": figures.show_pairs(comparison),
         "interval_strip": figures.show_interval(comparison),
         "measured": measure(comparison) if comparison else "",
         "curves_figure": figures.show_learning_curves(summary),
-        "confusions": _confusions(comparison),
-        "gain_line": _describe_gain(summary),
         "rows": cells,
         "heads": heads,
         "left_out": left_out,
@@ -86,7 +83,7 @@ def render(
         "json_name": json_name,
         "embedded": _safe_json(embedded) if len(embedded) <= MOST_EMBEDDED else "",
     }
-    return _template().render(context)
+    return template("page.html.jinja2").render(context)
 
 
 def _lookup(summary: Mapping[str, Any]) -> Any:
@@ -123,54 +120,6 @@ def _breakable(code: str | None) -> Markup:
     return escape(code or "").replace("(", Markup("(<wbr>"))
 
 
-def _describe_search(summary: Mapping[str, Any]) -> str:
-    counts = summary["cost"]["trials"]
-    parts = [f"{count} {word}" for word, count in counts.items() if count]
-    better = "lower" if summary["direction"] == "minimize" else "higher"
-    line = f"{len(summary['trials'])} trials: {', '.join(parts)}."
-    best = summary["best_trial"]
-    if best:
-        at = f" at {formatting.rate(best['learning_rate'])}" if best["learning_rate"] else ""
-        line += (
-            f" Best: trial {best['number']}{at} with {formatting.number(best['value'])} in "
-            f"{formatting.shorten(summary['objective'], 60)} ({better} is better), a selection "
-            "score that looks better than it is."
-        )
-    return line
-
-
-def _describe_gain(summary: Mapping[str, Any]) -> str:
-    comparison, seconds = summary["comparison"], summary["cost"]["seconds_total"]
-    spent = f"All of it took {formatting.duration(seconds)}. " if seconds is not None else ""
-    if not comparison or not comparison["pairs"]:
-        return f"{spent}No gain was measured."
-    gain = formatting.signed(comparison["mean_difference"])
-    shown = {
-        "better": "The gain is shown.",
-        "worse": "It is a loss: the search bought nothing here but the knowledge.",
-    }.get(comparison["verdict"], "No gain is shown: what was bought is the knowledge.")
-    return f"{spent}The mean gain in {measure(comparison)} is {gain}. {shown}"
-
-
-def _count_checks(checks: Sequence[Mapping[str, Any]]) -> str:
-    count = Counter(check["outcome"] for check in checks)
-    passed = f"{count['passed']} passed, {count['not applicable']} not applicable"
-    return f"{count['failed']} of {len(checks)} checks failed, {passed}."
-
-
-def _confusions(comparison: Mapping[str, Any] | None) -> list[tuple[str, str, list[list[float]]]]:
-    """Return title, side and row shares of each confusion matrix."""
-    found: list[tuple[str, str, list[list[float]]]] = []
-    if not comparison or not comparison["pairs"]:
-        return found
-    for side in ("chosen", "baseline"):
-        matrix = comparison[side]["confusion"] or []
-        shares = [[count / max(sum(row), 1e-12) for count in row] for row in matrix]
-        title = f"{side} {formatting.rate(comparison[f'{side}_learning_rate'])}"
-        found += [(title, side, shares)] if shares else []
-    return found
-
-
 def _safe_json(dumped: str) -> str:
     # inside <script> only these can end the element or open a comment
     return dumped.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
@@ -181,8 +130,13 @@ def _asset(name: str) -> str:
 
 
 @cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Return a template of this folder; what an HTML one is given is escaped."""
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("tuners", "report"),
+        autoescape=name.startswith("page"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return environment.from_string(_asset("page.html.jinja2"))
+    return environment.get_template(name)
