@@ -37,7 +37,6 @@ def trials_by_rate(
     bounds: Mapping[str, Any] | None,
     baseline: float | None,
     objective: str,
-    *,
     maximize: bool = False,
     width: int = WIDE,
 ) -> Figure:
