@@ -153,9 +153,8 @@ def show_pairs(comparison: Mapping[str, Any] | None) -> Drawn | None:
     intervals = {"t interval": comparison["interval"]}
     intervals["bootstrap"] = comparison["bootstrap_interval"]
     titles = (f"baseline {other}", f"chosen {one}", what)
-    return _drawn(
-        "pairs", alt, caption, partial(search.pairs, *sides, gains, mean, intervals, titles)
-    )
+    draw = partial(search.pairs, sides[0], sides[1], gains, mean, intervals, titles)
+    return _drawn("pairs", alt, caption, draw)
 
 
 def show_interval(comparison: Mapping[str, Any] | None) -> Drawn | None:
