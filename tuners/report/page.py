@@ -6,11 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import jinja2
-from markupsafe import Markup, escape
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
 
 from tuners.report import figures, formatting
 from tuners.report.page_tables import choose_rows, list_facts, trial_table
@@ -32,11 +32,7 @@ _STYLES = {
 
 
 def render(
-    summary: Mapping[str, Any],
-    kept: Mapping[str, Any],
-    *,
-    json_name: str,
-    csv_name: str,
+    summary: Mapping[str, Any], kept: Mapping[str, Any], *, json_name: str, csv_name: str
 ) -> str:
     """Return the whole page.
 
@@ -49,18 +45,15 @@ def render(
     comparison = summary["comparison"]
     rows, left_out = choose_rows(summary)
     heads, cells = trial_table(summary, rows)
-    embedded = json.dumps(kept, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    embedded = htmlsafe_json_dumps(kept, allow_nan=False, separators=(",", ":"))
     context = {
         "s": summary,
         "kept": kept,
         "show": _lookup(summary),
-        "paste": _breakable(summary["paste"]),
         "spread": _spread(summary),
         "short": formatting.shorten,
         **_STYLES,
         "sign": _SIGNS.get(summary["verdict"], "\u25cb"),
-        "css": Markup(_asset("page.css")),
-        "script": _asset("page.js"),
         "facts": list_facts(summary),
         "check_marks": _CHECK_MARKS,
         "outcomes": Counter(check["outcome"] for check in summary["checks"]),
@@ -81,7 +74,7 @@ def render(
         "left_out": left_out,
         "csv_name": csv_name,
         "json_name": json_name,
-        "embedded": _safe_json(embedded) if len(embedded) <= MOST_EMBEDDED else "",
+        "embedded": embedded if len(embedded) <= MOST_EMBEDDED else "",
     }
     return template("page.html.jinja2").render(context)
 
@@ -113,20 +106,6 @@ def _spread(summary: Mapping[str, Any]) -> Any:
         return Markup("{} \u00b1 {}").format(*tags)
 
     return spread
-
-
-def _breakable(code: str | None) -> Markup:
-    """Return a line of code that may break after its bracket."""
-    return escape(code or "").replace("(", Markup("(<wbr>"))
-
-
-def _safe_json(dumped: str) -> str:
-    # inside <script> only these can end the element or open a comment
-    return dumped.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _asset(name: str) -> str:
-    return resources.files("tuners.report").joinpath(name).read_text(encoding="utf-8")
 
 
 @cache
