@@ -83,12 +83,7 @@ class Screen:
 
     @contextlib.contextmanager
     def stage(self, title: str, unit: str) -> Iterator[Tell]:
-        """Show the progress of a stage; yields `tell(done, total)`.
-
-        Args:
-            title: What is done, for example "search".
-            unit: What is counted, for example "epochs".
-        """
+        """Show the progress of a stage, counted in a unit; yields `tell(done, total)`."""
         started, told = time.perf_counter(), False
         if self.silent:
             yield lambda *_: None

@@ -14,6 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tuners.figures.words import label
 from tuners.report import formatting
 from tuners.report.verdicts import measure
 
@@ -181,9 +182,9 @@ def _table(comparison: Mapping[str, Any] | None) -> Table | None:
     low, high = comparison["wins_interval"]
     table.add_row("share won, 95 %", f"{low:.2f} to {high:.2f}", "", "")
     matrices = [comparison[side]["confusion"] for side in sides]
-    for label in (0, 1) if all(matrices) and len(matrices[0]) == 2 else ():
-        counts = [" ".join(f"{count:.1f}" for count in matrix[label]) for matrix in matrices]
-        table.add_row(f"true {label}: as 0, as 1", *counts, "")
+    for true_class in (0, 1) if all(matrices) and len(matrices[0]) == 2 else ():
+        counts = [" ".join(f"{count:.1f}" for count in matrix[true_class]) for matrix in matrices]
+        table.add_row(f"true {true_class}: as 0, as 1", *counts, "")
     return table
 
 
@@ -220,5 +221,4 @@ def _join(*words: Any) -> str:
 
 def _plain(words: str, length: int) -> str:
     # control characters of a stranger's name must not reach a terminal
-    clean = "".join(c if c.isprintable() else " " for c in words.translate(_PLAIN))
-    return formatting.shorten(clean, max(40, length)).translate(_PLAIN)
+    return label(words.translate(_PLAIN), max(40, length)).translate(_PLAIN)

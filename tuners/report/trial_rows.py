@@ -75,19 +75,16 @@ def best_so_far(rows: Sequence[Mapping[str, Any]], direction: str) -> list[dict]
 
     Seconds are the sum of the trials' own durations, since trials may have run side by side.
     """
-    sign = 1 if direction == "minimize" else -1
+    better = min if direction == "minimize" else max
     best: float | None = None
     seconds, steps = 0.0, []
-    for row in rows:
-        if row["state"] not in ENDED:
-            continue
+    for row in (row for row in rows if row["state"] in ENDED):
         seconds += row["seconds"] or 0.0
-        value = row["value"] if row["state"] == "COMPLETE" else None
-        if value is not None and (best is None or sign * value < sign * best):
-            best = value
-        steps.append(
-            {"number": row["number"], "value": value, "best": best, "seconds": round(seconds, 3)}
-        )
+        step = {"number": row["number"], "value": None, "best": best}
+        if row["state"] == "COMPLETE" and row["value"] is not None:
+            best = row["value"] if best is None else better(best, row["value"])
+            step |= {"value": row["value"], "best": best}
+        steps.append(step | {"seconds": round(seconds, 3)})
     return steps
 
 

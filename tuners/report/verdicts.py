@@ -124,7 +124,7 @@ def limits(summary: Mapping[str, Any]) -> list[str]:
     comparison, facts = summary["comparison"], summary["facts"]
     found = [
         "Model, optimizer settings other than the learning rate, batch size and data set were held "
-        "fixed: the verdict is on this task, not on learning rates in general.",
+        "fixed: the verdict is on this task, not on learning rates in general."
     ]
     if comparison and comparison["pairs"]:
         found += [
@@ -137,9 +137,8 @@ def limits(summary: Mapping[str, Any]) -> list[str]:
         ]
         if comparison["optimistic"]:
             found.append("There is no test data; epoch and verdict come from the same rows.")
-    engine = facts.get("engine")
     if summary["trials"]:
-        by = f" by {engine}" if isinstance(engine, str) else ""
+        by = f" by {facts['engine']}" if isinstance(facts.get("engine"), str) else ""
         found.append(f"One search{by} with one seed: another seed would have tried other rates.")
     found.append("One machine: another one can differ in the last digits, and so in single runs.")
     return found
