@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import re
 import sys
 import tempfile
@@ -115,7 +116,10 @@ def keep_traceback(error: BaseException, folder: Path | None = None) -> None:
     text = hide_passwords("".join(traceback.format_exception(error)))
     for place in (folder, None):
         with contextlib.suppress(OSError):
-            path = place / "error.txt" if place else Path(tempfile.mkstemp(".txt", "error-")[1])
+            if place is None:
+                handle, name = tempfile.mkstemp(".txt", "error-")
+                os.close(handle)
+            path = Path(name) if place is None else place / "error.txt"
             path.write_text(text, encoding="utf-8", errors="replace")
             error.add_note(f"{_KEPT} {path}.")
             return
