@@ -95,11 +95,11 @@ def article(
     json: Json = False,
 ) -> int:
     """Repeat the published experiment on the wine data as it was, and judge it by fresh pairs."""
-    from tuners.cli.article import ArticleOptions, carry_out_article
+    from tuners.cli.article import carry_out_article
     from tuners.cli.console import Screen
 
-    options = ArticleOptions(data, epochs, pairs, seed, out)
-    return carry_out_article(options, Screen(quiet=quiet, json=json))
+    screen = Screen(quiet=quiet, json=json)
+    return carry_out_article(screen, data, out, epochs=epochs, pairs=pairs, seed=seed)
 
 
 @app.command()

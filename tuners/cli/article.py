@@ -10,8 +10,7 @@ of each, and a rate read off one curve. So the same rate is compared with the de
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,8 @@ from tuners.engines.opening import differences
 from tuners.figures.curves import plain_lines
 from tuners.figures.style import png
 from tuners.report import write_whole
-from tuners.report.formatting import rate, signed
+from tuners.report.formatting import rate
+from tuners.report.verdicts import decide
 from tuners.study.metadata import task_hash
 from tuners.study.schema import plain
 from tuners.training.models import built_model, random_state_kept
@@ -48,31 +48,6 @@ PUBLISHED = {
 RESULT = "article.json"
 
 
-@dataclass(frozen=True)
-class ArticleOptions:
-    """The options of `run_search.py article`.
-
-    Args:
-        data: Path of a wine CSV; None for our own copy.
-        epochs: Epochs of each training, 1 or more; the article has 100.
-        pairs: Pairs that judge the chosen rate, 1 or more.
-        seed: Decides weights and order of the batches, 0 or more.
-        out: Folder for the plots and the numbers.
-
-    Raises:
-        InputError: An option breaks its rule.
-    """
-
-    data: str | None = None
-    epochs: int = 100
-    pairs: int = 30
-    seed: int = 0
-    out: str = "runs/article"
-
-    def __post_init__(self) -> None:
-        check_folder_name(self.out)
-
-
 def ramp_rate(epoch: int) -> float:
     """Return the rate of an epoch of the article's ramp, counted from 0.
 
@@ -83,30 +58,35 @@ def ramp_rate(epoch: int) -> float:
     return float(FIRST_RATE * 10 ** (epoch / EPOCHS_A_DECADE))
 
 
-def carry_out_article(options: ArticleOptions, screen: Screen) -> int:
+def carry_out_article(screen: Screen, data: str | None, out: str, **numbers: int) -> int:
     """Repeat the experiment, write its plots and numbers, print them; return the exit code.
 
     Args:
-        options: The checked options.
         screen: Where to print.
+        data: Path of a wine CSV; None for our own copy.
+        out: Folder for the plots and the numbers.
+        **numbers: `epochs` of each training, `pairs` that judge the chosen rate, and the `seed`
+            of weights and batches.
 
     Raises:
         InputError: The data break a rule, or the folder holds something else.
     """
+    check_folder_name(out)
     with screen.quiet_output():
         with users_input("`--data`", OSError):
-            task = wine_task(options.data, validation_fraction=0.0)
-        folder = Path(options.out).expanduser()
-        settings = {name: value for name, value in asdict(options).items() if name != "out"}
-        settings |= {"data": task_hash(task)}
+            task = wine_task(data, validation_fraction=0.0)
+        folder = Path(out).expanduser()
+        settings = numbers | {"data": task_hash(task)}
         result = read_result(folder / RESULT, settings)
         if result is None:
             screen.note("loading TensorFlow")
             load_tensorflow()
             make_folder(folder)
             with locked(folder):
-                result = {"settings": settings, **repeat(task, options, screen)}
-                _write(result, folder)
+                result = {"settings": settings, **repeat(task, data, screen, **numbers)}
+                for name, figure in draw_plots(result).items():
+                    write_whole(folder / name, png(figure))
+                write_whole(folder / RESULT, json.dumps(result, indent=1, allow_nan=False) + "\n")
         if screen.json:
             screen.print_json(json.dumps(result, indent=1))
         else:
@@ -137,33 +117,29 @@ def read_result(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     return dict(result)
 
 
-def repeat(task: TuningTask, options: ArticleOptions, screen: Screen) -> dict[str, Any]:
-    """Return all numbers of the experiment: three runs, the chosen rate, the pairs.
-
-    Args:
-        task: The wine task without a validation part.
-        options: The options.
-        screen: Where progress is shown.
-    """
+def repeat(
+    task: TuningTask, data: str | None, screen: Screen, *, epochs: int, pairs: int, seed: int
+) -> dict[str, Any]:
+    """Return all numbers of the experiment: three runs, the chosen rate, the pairs."""
     watched = with_data(task, validation=task.test)
-    rates = [ramp_rate(epoch) for epoch in range(options.epochs)]
+    rates = [ramp_rate(epoch) for epoch in range(epochs)]
 
-    def run(title: str, rate_of: Callable[[int], float]) -> dict[str, Any]:
+    def run(title: str, run_rates: Sequence[float]) -> dict[str, Any]:
         with screen.stage(title, "epochs") as tell:
-            return train_once(watched, rate_of, options.epochs, options.seed, tell)
+            return train_once(watched, run_rates, seed, tell)
 
-    default = run("Adam's default", lambda _: DEFAULT_RATE)
-    ramp = run("growing rate", ramp_rate)
+    default = run("Adam's default", [DEFAULT_RATE] * epochs)
+    ramp = run("growing rate", rates)
     curve = LossCurve(np.array(rates), np.array(ramp["curves"]["loss"]), kind="per_epoch")
     picked = curve.suggest("article")
-    chosen = run(f"rate {picked:.4g}", lambda _: picked)
+    chosen = run(f"rate {picked:.4g}", [picked] * epochs)
     with screen.stage("pairs", "epochs") as tell:
         comparison = compare(
-            wine_task(options.data),
+            wine_task(data),
             picked,
-            pairs=options.pairs,
-            epochs=options.epochs,
-            seed=1000 * (options.seed + 1) % 2**31,
+            pairs=pairs,
+            epochs=epochs,
+            seed=1000 * (seed + 1) % 2**31,
             on_epoch=tell,
         )
     return plain(
@@ -180,31 +156,21 @@ def repeat(task: TuningTask, options: ArticleOptions, screen: Screen) -> dict[st
 
 
 def train_once(
-    task: TuningTask,
-    rate_of: Callable[[int], float],
-    epochs: int,
-    seed: int,
-    tell: Callable[[int, int], None],
+    task: TuningTask, rates: Sequence[float], seed: int, tell: Callable[[int, int], None]
 ) -> dict[str, Any]:
-    """Train one model with `model.fit`, its rate set before each epoch.
-
-    Args:
-        task: The task; its validation rows are watched, its test rows judge the last epoch.
-        rate_of: Epoch from 0 to rate.
-        epochs: How many, 1 or more.
-        seed: Of weights and order.
-        tell: Called with epochs done and in all.
+    """Train one model with `model.fit`, an epoch at each of the rates.
 
     Returns:
-        `curves` by name, each of length `epochs`; `accuracy` and `confusion` on the test rows,
-        true classes down and predicted across, with the weights of the last epoch.
+        `curves` by name, each with one value an epoch; `accuracy` and `confusion` on the test
+        rows, true classes down and predicted across, with the weights of the last epoch.
     """
     import keras
 
-    model = built_model(task, seed)
-    (x, y), (x_test, y_test) = task.train, _test(task)
+    assert task.test is not None
+    model, epochs = built_model(task, seed), len(rates)
+    (x, y), (x_test, y_test) = task.train, task.test
     callbacks = [
-        keras.callbacks.LearningRateScheduler(lambda epoch, _: rate_of(epoch)),
+        keras.callbacks.LearningRateScheduler(lambda epoch, _: rates[epoch]),
         keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: tell(epoch + 1, epochs)),
     ]
     with random_state_kept(seed):
@@ -229,12 +195,8 @@ def train_once(
 
 
 def describe(result: dict[str, Any]) -> list[str]:
-    """Return the numbers as lines of text, the published ones beside ours.
-
-    Args:
-        result: What `repeat` returned.
-    """
-    published, comparison = result["published"], result["comparison"]
+    """Return the numbers as lines of text, the published ones beside ours."""
+    published = result["published"]
     lines = ["run               rate     test accuracy   confusion (true bad, good)    published"]
     for name, title in (("default", "Adam's default"), ("chosen", "chosen rate")):
         at = DEFAULT_RATE if name == "default" else result["learning_rate"]
@@ -249,26 +211,13 @@ def describe(result: dict[str, Any]) -> list[str]:
         f"one run of each, at the last of {result['settings']['epochs']} epochs; the rate is the "
         "one at the lowest loss of the growing rate with calm neighbours"
     )
-    pairs, interval = comparison["pairs"], comparison["interval"]
-    if not pairs:
-        lines.append(comparison["reason"])
-        return lines
-    words = comparison["verdict"].replace("_", " ")
-    between = f" (95 % interval {signed(interval[0])} to {signed(interval[1])})" if interval else ""
-    lines.append(
-        f"{pairs} fresh pairs, best validation epoch: {words}; mean gain in test loss over the "
-        f"default {signed(comparison['mean_difference'])}{between}, {comparison['wins']:g} of "
-        f"{pairs} won"
-    )
-    return lines
+    # the wine task has test rows, which is what makes a comparison's verdict no optimistic one
+    decided = decide({"comparison": result["comparison"] | {"optimistic": False}})
+    return [*lines, f"{decided['headline']}. {decided['sentence']}"]
 
 
 def draw_plots(result: dict[str, Any]) -> dict[str, Figure]:
-    """Return the article's three plots by their file names.
-
-    Args:
-        result: What `repeat` returned.
-    """
+    """Return the article's three plots by their file names."""
     ramp, rates, picked = result["ramp"], result["ramp"]["learning_rates"], result["learning_rate"]
     growing = {name: ramp["curves"][name] for name in ("loss", "accuracy")}
     final = {f"training {name}": result["chosen"]["curves"][name] for name in growing}
@@ -280,14 +229,3 @@ def draw_plots(result: dict[str, Any]) -> dict[str, Figure]:
         "2-loss-by-rate.png": plain_lines(losses, title, rates, picked),
         "3-final-model.png": plain_lines(final, f"The final model, at rate {picked:.3g}"),
     }
-
-
-def _test(task: TuningTask) -> tuple[np.ndarray, np.ndarray]:
-    assert task.test is not None
-    return task.test[0], task.test[1]
-
-
-def _write(result: dict[str, Any], folder: Path) -> None:
-    for name, figure in draw_plots(result).items():
-        write_whole(folder / name, png(figure))
-    write_whole(folder / RESULT, json.dumps(result, indent=1, allow_nan=False) + "\n")

@@ -21,7 +21,6 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
@@ -84,44 +83,35 @@ class Screen:
 
     @contextlib.contextmanager
     def stage(self, title: str, unit: str) -> Iterator[Tell]:
-        """Show the progress of a stage; yields `tell(done, total)`.
-
-        Args:
-            title: What is done, for example "search".
-            unit: What is counted, for example "epochs".
-        """
+        """Show the progress of a stage, counted in a unit; yields `tell(done, total)`."""
         started, told = time.perf_counter(), False
         if self.silent:
             yield lambda *_: None
             return
-        with contextlib.ExitStack() as stack:
-            show = _lines(self, title, unit)
-            if self.progress.is_terminal:
-                show = stack.enter_context(self._stage_bar(title, unit))
+        lines = _lines(self, title, unit)
+        columns = (
+            "{task.description}",
+            BarColumn(),
+            MofNCompleteColumn(),
+            unit,
+            TimeElapsedColumn(),
+            "left",
+            TimeRemainingColumn(),
+        )
+        plain = not self.progress.is_terminal
+        with Progress(*columns, console=self.progress, transient=True, disable=plain) as bar:
+            task = bar.add_task(title, total=None)
 
             def tell(done: int, total: int) -> None:
                 nonlocal told
                 told = True
-                show(done, total)
+                if plain:
+                    lines(done, total)
+                bar.update(task, completed=done, total=total)
 
             yield tell
         if told:
             self.note(f"{title}: done in {duration(time.perf_counter() - started)}")
-
-    @contextlib.contextmanager
-    def _stage_bar(self, title: str, unit: str) -> Iterator[Tell]:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(unit),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=self.progress, transient=True) as bar:
-            task = bar.add_task(title, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
 
     @contextlib.contextmanager
     def quiet_output(self) -> Iterator[None]:

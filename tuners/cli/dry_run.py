@@ -24,32 +24,25 @@ def make_plan(options: JobOptions, tasks: Mapping[str | None, TuningTask]) -> di
 
     Nothing is trained but the timed steps, and nothing is written.
 
-    Args:
-        options: The checked options.
-        tasks: What is tuned, by optimizer.
-
     Returns:
         `parts`, a list of dicts with name, lanes, steps (of a lane), epochs (of a lane) and
         seconds; `seconds_a_step` of one lane; `seconds_to_compile`; `seconds` in all.
     """
     an_epoch = max(steps_per_epoch(task) for task in tasks.values())
-    parts: list[dict[str, Any]] = []
-
-    def add(name: str, lanes: int, steps: int, epochs: int) -> None:
-        parts.append({"name": name, "lanes": lanes, "steps": steps, "epochs": epochs})
-
-    for label in tasks:
+    epochs, ramp = options.epochs, RAMP_STEPS * options.range_seeds
+    work: list[tuple[str, int, int, int]] = []
+    for label in tasks if options.bounds is None else ():
         name = "range test" if label is None else f"range test of {label}"
-        if options.bounds is None:
-            add(f"{name}, ramp", options.range_seeds, RAMP_STEPS, 0)
-            ramp = RAMP_STEPS * options.range_seeds
-            steps, seeds = sweep_size(SWEEP_RATES, SWEEP_STEPS, an_epoch, options.epochs, ramp)
-            add(f"{name}, sweep", SWEEP_RATES * seeds, steps, 0)
-    add("search", options.trials, options.epochs * an_epoch, options.epochs)
-    add("comparison", 2 * options.pairs, options.epochs * an_epoch, options.epochs)
+        steps, seeds = sweep_size(SWEEP_RATES, SWEEP_STEPS, an_epoch, epochs, ramp)
+        work.append((f"{name}, ramp", options.range_seeds, RAMP_STEPS, 0))
+        work.append((f"{name}, sweep", SWEEP_RATES * seeds, steps, 0))
+    work.append(("search", options.trials, epochs * an_epoch, epochs))
+    work.append(("comparison", 2 * options.pairs, epochs * an_epoch, epochs))
     first, step, how = time_steps(options, next(iter(tasks.values())))
-    for part in parts:
-        part["seconds"] = round(part["lanes"] * part["steps"] * step, 1)
+    names = ("name", "lanes", "steps", "epochs", "seconds")
+    parts: list[dict[str, Any]] = [
+        dict(zip(names, (*part, round(part[1] * part[2] * step, 1)), strict=True)) for part in work
+    ]
     compiling = first * len(tasks)
     return {
         "parts": parts,
@@ -70,21 +63,15 @@ def time_steps(options: JobOptions, task: TuningTask) -> tuple[float, float, str
 
 
 def describe_plan(plan: dict[str, Any]) -> list[str]:
-    """Return the plan as lines of text.
-
-    Args:
-        plan: What `make_plan` returned.
-    """
-    lines = ["part                     lanes    steps  epochs   about"]
-    for part in plan["parts"]:
-        epochs = part["epochs"] or "-"
-        lines.append(
-            f"{part['name']:<22} {part['lanes']:>7} {part['steps']:>8} {epochs:>7}   "
-            f"{duration(part['seconds'])}"
-        )
-    lines.append(f"compiling: about {duration(plan['seconds_to_compile'])}")
-    lines.append(
+    """Return the plan as lines of text."""
+    return [
+        "part                     lanes    steps  epochs   about",
+        *(
+            f"{part['name']:<22} {part['lanes']:>7} {part['steps']:>8} {part['epochs'] or '-':>7}"
+            f"   {duration(part['seconds'])}"
+            for part in plan["parts"]
+        ),
+        f"compiling: about {duration(plan['seconds_to_compile'])}",
         f"in all about {duration(plan['seconds'])}, at {1e6 * plan['seconds_a_step']:.0f} "
-        f"microseconds a step of one model, trained as {plan['how']}"
-    )
-    return lines
+        f"microseconds a step of one model, trained as {plan['how']}",
+    ]

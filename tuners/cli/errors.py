@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import re
 import sys
 import tempfile
@@ -50,10 +51,7 @@ def storage_errors(where: str, verb: str, cure: str) -> Iterator[None]:
         raise
     except Exception as error:  # drivers and Optuna raise what they like
         problem = f"{type(error).__name__}: {one_line(error)[:300]}"
-    else:
-        return
-    # raised outside of the block, so that no traceback shows the driver's own message
-    raise InputError(f"`--storage` {where} cannot be {verb} ({problem}); {cure}.")
+        raise InputError(f"`--storage` {where} cannot be {verb} ({problem}); {cure}.") from None
 
 
 def one_line(error: BaseException) -> str:
@@ -94,7 +92,9 @@ def judge(error: BaseException) -> tuple[int, str]:
         return USER, _parsers_message(error)
     if isinstance(error, InputError):
         return USER, one_line(error)
-    places = (_last_module(error), type(error).__module__)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1:]
+    places = [str(frame.f_globals.get("__name__", "")) for frame in frames]
+    places += [type(error).__module__]
     if any(place.startswith(_STORAGE) for place in places) or (
         type(error).__name__ == "StorageInternalError"
     ):
@@ -114,20 +114,15 @@ def keep_traceback(error: BaseException, folder: Path | None = None) -> None:
             system's folder for temporary files.
     """
     text = hide_passwords("".join(traceback.format_exception(error)))
-    if folder is not None:
+    for place in (folder, None):
         with contextlib.suppress(OSError):
-            path = folder / "error.txt"
+            if place is None:
+                handle, name = tempfile.mkstemp(".txt", "error-")
+                os.close(handle)
+            path = Path(name) if place is None else place / "error.txt"
             path.write_text(text, encoding="utf-8", errors="replace")
             error.add_note(f"{_KEPT} {path}.")
             return
-    with (
-        contextlib.suppress(OSError),
-        tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", errors="replace", prefix="error-", suffix=".txt", delete=False
-        ) as file,
-    ):
-        file.write(text)
-        error.add_note(f"{_KEPT} {file.name}.")
 
 
 @contextlib.contextmanager
@@ -145,13 +140,10 @@ def fault_explained(folder: Path) -> Iterator[None]:
 def conclude(error: BaseException) -> int:
     """Print in one line what ended the command, see that a traceback is kept; return the code."""
     code, message = judge(error)
-    if code == INTERRUPTED:
-        print(message, file=sys.stderr)
-        return code
-    if code == FAULT and not any(_KEPT in note for note in getattr(error, "__notes__", [])):
+    if code == FAULT and _KEPT not in " ".join(getattr(error, "__notes__", [])):
         keep_traceback(error)
     line = " ".join([message, *getattr(error, "__notes__", [])])
-    print(f"error: {line}", file=sys.stderr)
+    print(message if code == INTERRUPTED else f"error: {line}", file=sys.stderr)
     return code
 
 
@@ -176,11 +168,3 @@ def _parsers_message(error: Any) -> str:
     if hasattr(cause, "errors"):
         text += f", but got {printable(shorten(cause.errors()[0]['input']))}."
     return text
-
-
-def _last_module(error: BaseException) -> str:
-    trace, module = error.__traceback__, ""
-    while trace is not None:
-        module = str(trace.tb_frame.f_globals.get("__name__", ""))
-        trace = trace.tb_next
-    return module

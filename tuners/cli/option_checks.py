@@ -23,7 +23,7 @@ def check_options(options: JobOptions) -> None:
     Raises:
         InputError: An option breaks its rule.
     """
-    for broken, message in [*_rates(options), *_engine(options), *_source(options)]:
+    for broken, message in _rules(options):
         if broken:
             raise InputError(message)
     if options.task is None:
@@ -39,85 +39,43 @@ def check_options(options: JobOptions) -> None:
     check_study_name(options.study_name)
 
 
-def _rates(options: JobOptions) -> Iterator[tuple[bool, str]]:
+def _rules(options: JobOptions) -> Iterator[tuple[bool, str]]:
+    """Yield whether each rule is broken, and what to say then."""
     for name, pair in (("range", options.declared), ("bounds", options.bounds)):
         low, high = pair or (1.0, 2.0)
-        yield (
-            not 0 < low < high < math.inf,
-            f"`--{name}` must hold 0 < LOW < HIGH < infinity, but got {low:g} {high:g}; "
-            f"pass e.g. --{name} 1e-5 1.",
-        )
-    baseline = options.baseline
-    yield (
-        baseline is not None and not 0 < baseline < math.inf,
-        f"`--baseline` must be positive and finite, but got {baseline}; pass e.g. 1e-3.",
-    )
-    yield (
-        not options.objective.strip(),
-        "`--objective` must name a curve, but got ''; pass e.g. val_loss.",
-    )
-
-
-def _engine(options: JobOptions) -> Iterator[tuple[bool, str]]:
-    engine, wrong = options.engine, f"does not go with `--engine {options.engine}`; use"
-    other = engine == "keras-tuner"
-    yield (
-        other and options.sampler is not None,
-        f"`--sampler` {options.sampler!r} {wrong} `--tuner` for KerasTuner's own.",
-    )
-    yield (
-        not other and options.tuner is not None,
-        f"`--tuner` {options.tuner!r} {wrong} `--engine keras-tuner`, or `--sampler`.",
-    )
-    yield (
-        other and options.pruner != "none",
-        f"`--pruner` {options.pruner!r} {wrong} `--tuner hyperband`.",
-    )
-    yield (
-        other and len(options.optimizers) > 1,
-        "`--optimizer` may name several optimizers with `--engine optuna` only, "
-        f"but got {options.optimizer!r} with keras-tuner; name one.",
-    )
-    yield (
-        other and options.workers > 1,
-        f"`--workers` must be 1 with `--engine keras-tuner`, but got {options.workers}; "
-        "use `--engine optuna`.",
-    )
-
-
-def _source(options: JobOptions) -> Iterator[tuple[bool, str]]:
-    wine = "is for the wine task and cannot go with `--task`"
-    for name, value in (("data", options.data), ("optimizer", options.optimizer)):
-        yield (
-            options.task is not None and value is not None,
-            f"`--{name}` {wine}, but got {value!r}; leave one of them out.",
-        )
-    yield (
-        options.task is not None and options.drop_repeats,
-        f"`--drop-repeats` {wine}; drop repeated rows in the task's own function.",
-    )
-    yield (
-        len(set(options.optimizers)) < len(options.optimizers),
-        f"`--optimizer` must name each optimizer once, but got {options.optimizer!r}.",
-    )
+        words = f"`--{name}` must hold 0 < LOW < HIGH < infinity, but got {low:g} {high:g}; "
+        yield not 0 < low < high < math.inf, words + f"pass e.g. --{name} 1e-5 1."
+    rate, names = options.baseline, options.optimizers
+    words = f"`--baseline` must be positive and finite, but got {rate}; pass e.g. 1e-3."
+    yield rate is not None and not 0 < rate < math.inf, words
+    words = "`--objective` must name a curve, but got ''; pass e.g. val_loss."
+    yield not options.objective.strip(), words
+    words = f"`--optimizer` must name each optimizer once, but got {options.optimizer!r}."
+    yield len(set(names)) < len(names), words
+    wrong, other = f"does not go with `--engine {options.engine}`", options.engine != "optuna"
+    for broken, name, cure in (
+        (other and options.sampler, "sampler", "use `--tuner` for KerasTuner's own"),
+        (not other and options.tuner, "tuner", "use `--engine keras-tuner`, or `--sampler`"),
+        (other and options.pruner != "none", "pruner", "use `--tuner hyperband`"),
+        (other and len(names) > 1, "optimizer", "name one"),
+    ):
+        yield bool(broken), f"`--{name}` {getattr(options, name)!r} {wrong}; {cure}."
+    words = f"`--workers` must be 1 with `--engine keras-tuner`, but got {options.workers}; "
+    yield other and options.workers > 1, words + "use `--engine optuna`."
+    for name in ("data", "optimizer", "drop_repeats"):
+        words = f"`--{name.replace('_', '-')}` is for the wine task and cannot go with `--task`, "
+        words += f"but got {getattr(options, name)!r}; leave one of them out."
+        yield options.task is not None and getattr(options, name) not in (None, False), words
 
 
 def check_folder_name(folder: str | None) -> None:
-    """Check that a folder has a name that a file system can hold, or none was given.
-
-    Raises:
-        InputError: It is empty or has a NUL.
-    """
+    """Check that a folder has a name that a file system can hold, or none was given."""
     if folder is not None and (not folder.strip() or "\0" in folder):
         raise InputError(f"`--out` must be a folder, but got {folder!r}; pass e.g. runs/mine.")
 
 
 def check_address(storage: str | None) -> None:
-    """Check that a storage is given by an address, not by a file's name, or not at all.
-
-    Raises:
-        InputError: It is not.
-    """
+    """Check that a storage is given by an address, not by a file's name, or not at all."""
     if storage is not None and "://" not in storage:
         raise InputError(
             f"`--storage` must be an address, but got {storage!r}; pass e.g. sqlite:///study.db."
@@ -125,11 +83,7 @@ def check_address(storage: str | None) -> None:
 
 
 def check_study_name(name: str | None) -> None:
-    """Check that a study's name can be kept by every storage, or none was given.
-
-    Raises:
-        InputError: It is empty, too long, or holds what is no text.
-    """
+    """Check that a study's name can be kept by every storage, or none was given."""
     if name is None:
         return
     if not name.strip() or len(name) > LONGEST_NAME:

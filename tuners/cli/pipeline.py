@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +28,6 @@ from tuners.cli.dry_run import describe_plan, make_plan
 from tuners.cli.option_checks import check_options
 from tuners.cli.options import JobOptions
 from tuners.cli.tensorflow_logging import load_tensorflow
-from tuners.cli.workers import job_pool
 from tuners.comparison.result import Comparison, recorded_comparison
 from tuners.engines import opening
 from tuners.integrations.narrowing import as_bounds
@@ -37,7 +37,7 @@ from tuners.study import heartbeat, recording
 from tuners.study.metadata import machine_facts, task_facts
 from tuners.study.storage import close_storage, hide_password, one_process_only, open_storage
 from tuners.study.work_queue import do_once
-from tuners.training.pool import TrainingPool
+from tuners.training.pool import TrainingPool, training_pool
 
 Value = TypeVar("Value")
 
@@ -95,11 +95,6 @@ class Run:
 def load(options: JobOptions, command: str, screen: Screen) -> Job:
     """Check the options, load the tasks and check them; what needs no TensorFlow comes first.
 
-    Args:
-        options: What the user asked for.
-        command: What `command_line` returned.
-        screen: Where progress is shown.
-
     Raises:
         InputError: The options, the data, the task or the folder break a rule.
     """
@@ -156,13 +151,6 @@ def show_plan(job: Job, screen: Screen) -> int:
 def open_study(job: Job, screen: Screen) -> Iterator[Run]:
     """Open the study of a job, and keep others away from it where one process works alone.
 
-    Args:
-        job: What `load` returned.
-        screen: Where progress is shown.
-
-    Yields:
-        What the further steps are given.
-
     Raises:
         InputError: The storage cannot be used, its study was made otherwise, or another process
             is at work on a study that one alone can work on.
@@ -183,7 +171,8 @@ def open_study(job: Job, screen: Screen) -> Iterator[Run]:
         stack.enter_context(heartbeat.at_work(study, alone))
         if alone or "command" not in recording.recorded_facts(study):
             recording.record_facts(study, command=job.command)  # of several, that of the first
-        pool = stack.enter_context(job_pool(job.options))
+        make_tasks = partial(tasks.named_tasks, job.options)
+        pool = stack.enter_context(training_pool(job.options.workers, make_tasks))
         yield Run(job, study, storage, bool(alone), pool, screen)
 
 
@@ -200,16 +189,11 @@ def _stored_study(job: Job, storage: BaseStorage) -> optuna.Study:
 
 
 def _print_start(job: Job, screen: Screen) -> None:
-    options = job.options
-    names = ("trials", "epochs", "pairs", "engine", "objective", "seed")
-    facts = {
-        **task_facts(next(iter(job.tasks.values())), options.epochs),
-        **machine_facts(),
-        **{name: getattr(options, name) for name in names},
-        "task": job.settings["task"],
-        "optimizer": job.optimizers,
-        "sampler": options.algorithm,
-    }
+    facts = task_facts(next(iter(job.tasks.values())), job.options.epochs)
+    for name in ("trials", "epochs", "pairs", "engine", "objective", "seed"):
+        facts[name] = getattr(job.options, name)
+    facts |= {"task": job.settings["task"], "optimizer": job.optimizers}
+    facts |= {"sampler": job.options.algorithm, **machine_facts()}
     screen.note(start_block(facts, out=str(job.folder)))
 
 
@@ -221,20 +205,22 @@ def parameter(label: str | None) -> str:
 def find_bounds(run: Run) -> None:
     """Find and record the bounds of all tasks, or wait for the process that does so."""
 
-    def is_done() -> bool:
-        return {parameter(label) for label in run.job.tasks} <= set(
-            recording.recorded_bounds(run.study)
-        )
+    def missing() -> list[str | None]:
+        known = recording.recorded_bounds(run.study)
+        return [label for label in run.job.tasks if parameter(label) not in known]
 
     def test_ranges() -> None:
-        for label, task in run.job.tasks.items():
-            if parameter(label) not in recording.recorded_bounds(run.study):
-                _test_range(run, label, task)
+        for label in missing():
+            _test_range(run, label, run.job.tasks[label])
 
-    def on_wait() -> None:
-        run.screen.note("waiting for the range test of another process")
-
-    do_once(run.study, "range test", test_ranges, is_done, alone=run.alone, on_wait=on_wait)
+    do_once(
+        run.study,
+        "range test",
+        test_ranges,
+        lambda: not missing(),
+        alone=run.alone,
+        on_wait=lambda: run.screen.note("waiting for the range test of another process"),
+    )
 
 
 def _test_range(run: Run, label: str | None, task: TuningTask) -> None:
@@ -304,12 +290,8 @@ def _trial_lines(run: Run) -> Callable[[optuna.Study, FrozenTrial], None]:
         label = trial.params.get("optimizer")
         row = trial_rows([trial], parameter(label))[0]
         best = best_row([each for each in (best, row) if each is not None], direction)
-        line = trial_line(
-            row,
-            total=run.job.options.trials,
-            best=best["value"] if best else None,
-            best_number=best["number"] if best else None,
-        )
+        value, number = (best["value"], best["number"]) if best else (None, None)
+        line = trial_line(row, total=run.job.options.trials, best=value, best_number=number)
         run.screen.note(line if label is None else f"{line}  {label}")
 
     return show
@@ -369,12 +351,7 @@ def _stands(
 
 
 def report(run: Run, *, stopped: bool = False) -> int:
-    """Write the report, print what was found, and return the exit code.
-
-    Args:
-        run: The job with its study open.
-        stopped: Whether Ctrl-C ended an earlier step.
-    """
+    """Write the report, print what was found, or that Ctrl-C stopped it; return the exit code."""
     study, screen = run.study, run.screen
     with errors.users_input("`--out`", OSError):
         page = write_report(study, run.job.folder / run_folder.PAGE)

@@ -42,19 +42,17 @@ def check_folder(folder: Path, study_name: str, settings: Mapping[str, Any]) -> 
             f"{str(above)!r} {'has no right to write' if above.is_dir() else 'is a file'}; "
             "pass another."
         )
-    page, stored = folder / PAGE, folder / "report.json"
-    if stored.exists():
-        where = f"the report.json in {str(folder)!r}"
-        try:
-            report = json.loads(stored.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise InputError(f"{where} cannot be read; pass another --out.") from None
-        _check_report(report, study_name, settings, where)
-    elif page.exists():
-        raise InputError(f"{str(folder)!r} holds a {PAGE} of something else; pass another --out.")
-
-
-def _check_report(report: Any, study_name: str, settings: Mapping[str, Any], where: str) -> None:
+    stored, where = folder / "report.json", f"the report.json in {str(folder)!r}"
+    if not stored.exists():
+        if (folder / PAGE).exists():
+            raise InputError(
+                f"{str(folder)!r} holds a {PAGE} of something else; pass another --out."
+            )
+        return
+    try:
+        report = json.loads(stored.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(f"{where} cannot be read; pass another --out.") from None
     facts = report.get("facts") if isinstance(report, Mapping) else None
     if not isinstance(facts, Mapping):
         raise InputError(f"{where} is no report of this command; pass another --out.")
@@ -100,8 +98,9 @@ def locked(folder: Path) -> Iterator[None]:
     except ImportError:  # not on Windows
         yield
         return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
+    with contextlib.ExitStack() as stack:
+        handle = os.open(folder, os.O_RDONLY)
+        stack.callback(os.close, handle)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -112,19 +111,10 @@ def locked(folder: Path) -> Iterator[None]:
         except OSError:
             pass  # a file system without locks
         yield
-    finally:
-        os.close(handle)
 
 
 def storage_address(folder: Path) -> str:
-    """Return the address of the storage in a folder.
-
-    Args:
-        folder: The run's folder, which may be missing.
-
-    Raises:
-        InputError: The folder's name has a character that an address cannot hold.
-    """
+    """Return the address of the storage in a folder, whose name must fit into an address."""
     path = (folder / DATABASE).as_posix()
     if "?" in path or "#" in path:
         raise InputError(

@@ -13,23 +13,13 @@ from tuners.cli.errors import nearest, storage_errors, users_input
 from tuners.cli.option_checks import check_address
 from tuners.cli.run_folder import DATABASE, PAGE, make_folder, storage_address, study_names
 from tuners.report.dashboard import open_server, publish, serve
-from tuners.study.storage import (
-    JOURNAL,
-    SQLITE,
-    check_storage_file,
-    hide_password,
-    open_storage,
-)
+from tuners.study.storage import JOURNAL, SQLITE, check_storage_file, hide_password, open_storage
 
 BROKEN = "it is broken, or of another version of Optuna's"
 
 
 def stored_address(folder: str | None, storage: str | None) -> str:
     """Return the address of a storage that is there: in a run's folder, or as given.
-
-    Args:
-        folder: A run's folder, or None.
-        storage: An address, or None.
 
     Raises:
         InputError: Not exactly one of them is given, or the folder holds no study.
@@ -61,10 +51,6 @@ def stored_address(folder: str | None, storage: str | None) -> str:
 def load_study(address: str, name: str | None) -> optuna.Study:
     """Return a stored study, by name where the storage has several.
 
-    Args:
-        address: Of the storage.
-        name: Of the study; None where there is one only.
-
     Raises:
         InputError: There is no such study, or the name is needed.
     """
@@ -72,16 +58,14 @@ def load_study(address: str, name: str | None) -> optuna.Study:
     storage = open_storage(address)
     with storage_errors(where, "read", BROKEN):
         names = study_names(storage)
-    if not names:
-        raise InputError(f"{where} must hold a study, but holds none; run the job first.")
-    if name is None:
-        if len(names) > 1:
-            listed = ", ".join(repr(each) for each in names[:8])
+        if not names:
+            raise InputError(f"{where} must hold a study, but holds none; run the job first.")
+        if name is None and len(names) > 1:
+            listed = ", ".join(map(repr, names[:8]))
             raise InputError(f"{where} holds {len(names)} studies; pass --study-name: {listed}.")
-        name = names[0]
-    if name not in names:
-        raise InputError(f"{where} has no study {name!r}{nearest(name, names)}")
-    with storage_errors(where, "read", BROKEN):
+        name = names[0] if name is None else name
+        if name not in names:
+            raise InputError(f"{where} has no study {name!r}{nearest(name, names)}")
         study = optuna.load_study(study_name=name, storage=storage)
         # all of it is read here, where a broken storage is known for what it is
         study.user_attrs, study.get_trials(deepcopy=False)
@@ -89,15 +73,7 @@ def load_study(address: str, name: str | None) -> optuna.Study:
 
 
 def report_again(study: optuna.Study, out: str) -> Path:
-    """Write a study's report; return the page's path.
-
-    Args:
-        study: The study.
-        out: A folder, or a file that ends in .html.
-
-    Raises:
-        InputError: It cannot be written.
-    """
+    """Write a study's report to a folder or a file that ends in .html; return the page's path."""
     place = Path(out).expanduser()
     if place.suffix.lower() not in (".html", ".htm"):
         make_folder(place)
@@ -124,7 +100,8 @@ def show(folder: str | None, storage: str | None, port: int, screen: Screen) -> 
     if folder is not None:
         place = Path(folder).expanduser()
         page, artifacts = place / PAGE, place / "artifacts"
-        publish(load_study(address, None), report=page if page.is_file() else None)
+        report = page if page.is_file() else None
+        publish(load_study(address, None), report=report, artifacts=artifacts)
     server = open_server(opened, artifacts=artifacts, port=port)
     screen.say(f"http://127.0.0.1:{server.server_port}/ until Ctrl-C")
     serve(server)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,23 +35,25 @@ def load_tasks(options: JobOptions) -> dict[str | None, TuningTask]:
     Raises:
         InputError: The CSV or the user's function breaks a rule.
     """
-    changes: dict[str, Any] = {}
-    if options.batch_size is not None:
-        changes["batch_size"] = options.batch_size
     if options.task is not None:
-        task = load_task(options.task)
-        if options.baseline is not None:
-            changes["baseline_learning_rate"] = options.baseline
-        # unchanged it stays the same object, whose compiled programs are kept
-        return {None: with_data(task, **changes) if changes else task}
+        return {None: _changed(load_task(options.task), options.batch_size, options.baseline)}
     tasks = {name: _wine(options, name) for name in options.optimizers}
     if len(tasks) == 1:
-        if options.baseline is not None:
-            changes["baseline_learning_rate"] = options.baseline
-        return {None: with_data(next(iter(tasks.values())), **changes)}
+        (task,) = tasks.values()
+        return {None: _changed(task, options.batch_size, options.baseline)}
     return {
-        name: with_data(task, name=f"{task.name}-{name}", **changes) for name, task in tasks.items()
+        name: with_data(_changed(task, options.batch_size), name=f"{task.name}-{name}")
+        for name, task in tasks.items()
     }
+
+
+def _changed(
+    task: TuningTask, batch_size: int | None = None, baseline: float | None = None
+) -> TuningTask:
+    changes = {"batch_size": batch_size, "baseline_learning_rate": baseline}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    # unchanged it stays the same object, whose compiled programs are kept
+    return with_data(task, **changes) if changes else task
 
 
 def _wine(options: JobOptions, optimizer: str) -> TuningTask:
@@ -60,22 +64,21 @@ def _wine(options: JobOptions, optimizer: str) -> TuningTask:
 def baseline_task(
     options: JobOptions, tasks: Mapping[str | None, TuningTask], chosen: str | None
 ) -> TuningTask:
-    """Return the task that the chosen one is compared with: itself, or among several Adam's.
-
-    Args:
-        options: The checked options.
-        tasks: What `load_tasks` returned.
-        chosen: The key of the task that the search chose.
-    """
+    """Return the task that the chosen one is compared with: itself, or among several Adam's."""
     if chosen is None:
         return tasks[None]
     adam = tasks.get("adam")
     if adam is None:
         plain = _wine(options, "adam")
         adam = with_data(plain, name="wine-adam", batch_size=tasks[chosen].batch_size)
-    if options.baseline is None:
-        return adam
-    return with_data(adam, baseline_learning_rate=options.baseline)
+    return _changed(adam, baseline=options.baseline)
+
+
+def named_tasks(options: JobOptions) -> dict[str, TuningTask]:
+    """Return all tasks of a job by name, as each of its training processes builds them."""
+    tasks = load_tasks(options)
+    compared = [baseline_task(options, tasks, label) for label in tasks]
+    return {task.name: task for task in [*compared, *tasks.values()]}
 
 
 def load_task(spec: str) -> TuningTask:
@@ -93,25 +96,17 @@ def load_task(spec: str) -> TuningTask:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    try:
+    with _users_code(f"`--task` {spec!r}", "on import", (InputError,)):
         module = _import_file(place) if place.endswith(".py") else importlib.import_module(place)
         function = getattr(module, name, None)  # which may be the user's code too
-    except (InputError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        raise InputError(f"`--task` {spec!r} {_failed('on import', error)}") from None
     if not callable(function):
         known = [each for each, value in vars(module).items() if callable(value)]
         raise InputError(
             f"`--task` {spec!r} must name a function of {place}, but it has no {name!r}"
             f"{nearest(name, known)}"
         )
-    try:
+    with _users_code(f"`--task` {spec!r}", "when called"):
         task = function()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise InputError(f"`--task` {spec!r} {_failed('when called', error)}") from None
     if not isinstance(task, TuningTask):
         raise InputError(
             f"`--task` {spec!r} must return a TuningTask, but returned {type(task).__name__}; "
@@ -123,23 +118,12 @@ def load_task(spec: str) -> TuningTask:
 def check_task(task: TuningTask, objective: str, seed: int) -> None:
     """Check what only the built model tells: compiled, fits its data, a finite loss.
 
-    Args:
-        task: The task; its model is built and evaluated on one batch of each part.
-        objective: The curve that trials are scored by.
-        seed: Seed of the weights.
-
     Raises:
         InputError: A rule is broken.
     """
     with users_input(f"task {task.name!r}"):
-        try:
+        with _users_code(f"`build_model` of task {task.name!r}", "when called", (InputError,)):
             model = built_model(task, seed)
-        except (InputError, KeyboardInterrupt):  # a check of ours says it better
-            raise
-        except BaseException as error:
-            raise InputError(
-                f"`build_model` of task {task.name!r} {_failed('when called', error)}"
-            ) from None
         model.run_eagerly = True  # one batch is not worth a compilation
         for part in ("train", "validation", "test"):
             data = getattr(task, part)
@@ -189,16 +173,25 @@ def _import_file(place: str) -> ModuleType:
     return module
 
 
+@contextlib.contextmanager
+def _users_code(what: str, when: str, ours: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn whatever the user's code raises inside the block into an `InputError`."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except ours:  # a check of ours says it better
+        raise
+    except BaseException as error:
+        raise InputError(f"{what} {_failed(when, error)}") from None
+
+
 def _failed(when: str, error: BaseException) -> str:
     """Return what the user's code did, with the line of it."""
     if isinstance(error, SystemExit):
         did = f"ended the program {when} (exit code {printable(str(error.code)[:80])})"
     else:
         did = f"failed {when}: {type(error).__name__}: {one_line(error)}"
-    trace, place = error.__traceback__, ""
-    while trace is not None:
-        filename = trace.tb_frame.f_code.co_filename
-        if not filename.startswith("<") and "site-packages" not in filename:
-            place = f" ({Path(filename).name}, line {trace.tb_lineno})"
-        trace = trace.tb_next
-    return did + place
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if f.filename[:1] != "<" and "site-packages" not in f.filename]
+    return f"{did} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else did

@@ -37,7 +37,6 @@ def trials_by_rate(
     bounds: Mapping[str, Any] | None,
     baseline: float | None,
     objective: str,
-    *,
     maximize: bool = False,
     width: int = WIDE,
 ) -> Figure:
@@ -72,6 +71,7 @@ def trials_by_rate(
         xs = [mark[0] for mark in found[kind]]
         ys = [rows.get(kind, mark[1]) for mark in found[kind]]
         look: Any = {"mfc": face, "mec": edge, "mew": 0.8 if edge == CARD else 1.5}
+        shape = "v" if shape == "^" and maximize else shape  # it points to where the value lies
         if xs:
             ax.plot(xs, numbers(ys), shape, markersize=7.5, label=kind, **look)
     if best:

@@ -32,5 +32,10 @@ def tick(value: float) -> str:
 
 def label(words: str, length: int = 28) -> str:
     """Return a stranger's name as one line that fits beside others."""
-    line = "".join(c if c.isprintable() else " " for c in words)
-    return line if len(line) <= length else line[: length - 1] + "\u2026"
+    return shorten("".join(c if c.isprintable() else " " for c in words), length)
+
+
+def shorten(text: object, length: int = 80) -> str:
+    """Return the text cut to `length` characters, an ellipsis at the cut."""
+    text = str(text)
+    return text if len(text) <= length else text[: length - 1] + "\u2026"

@@ -16,7 +16,6 @@ from tuners.report.trial_rows import ENDED
 Outcome = Literal["passed", "failed", "not applicable"]
 Found = tuple[float | None, bool, str]  # the number, whether it fails, what it says
 Read = Callable[[Mapping[str, Any]], Found]
-OUTER_TENTH = 0.1
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,24 @@ def run_checks(summary: Mapping[str, Any]) -> list[Check]:
 
 
 _EDGE = "the edge of stability, not of the range."
+_CHECKS: list[tuple[Read, str, str, str]] = []
 
 
+def _check(title: str, threshold: str, cure: str) -> Callable[[Read], Read]:
+    """List a function as the next check."""
+
+    def keep(read: Read) -> Read:
+        _CHECKS.append((read, title, threshold, cure))
+        return read
+
+    return keep
+
+
+@_check(
+    "Best rate near a bound",
+    "3 of the best 5 in an outer tenth",
+    "Widen the range on that side by a decade and search again.",
+)
 def _near_a_bound(summary: Mapping[str, Any]) -> Found:
     bounds = summary["bounds"] or summary["distribution"]
     own = [row for row in summary["trials"] if summary["parameter"] in row["params"]]
@@ -64,21 +79,24 @@ def _near_a_bound(summary: Mapping[str, Any]) -> Found:
     rates = [row["learning_rate"] for row in rank(own, summary["direction"])[:5]]
     if not bounds or not 0 < bounds["low"] < bounds["high"] or len(rates) < 5:
         return None, False, "Needs a log-scaled range and 5 finished trials inside it."
-    ends = (bounds["low"], bounds["high"])
-    places = [place_in(value, *ends) for value in rates]
-    low = sum(place < OUTER_TENTH for place in places)
-    high = sum(place > 1 - OUTER_TENTH for place in places)
-    count, side = max((high, "highest"), (low, "lowest"))
-    meaning = (
-        f"{count} of the best 5 trials lie in the {side} tenth of "
-        f"[{rate(ends[0])}, {rate(ends[1])}] (log scale)."
-    )
+    low, high = bounds["low"], bounds["high"]
+    places = [math.log(value / low) / math.log(high / low) for value in rates]
+    sides = {"lowest": sum(place < 0.1 for place in places)}
+    sides["highest"] = sum(place > 0.9 for place in places)
+    side, count = max(sides.items(), key=lambda item: item[1])
+    meaning = f"{count} of the best 5 trials lie in the {side} tenth of "
+    meaning += f"[{rate(low)}, {rate(high)}] (log scale)."
     above = [row["state"] for row in own if row["learning_rate"] > max(rates)]
     if side == "highest" and set(above) == {"FAIL"}:
         meaning += f" Trials just above them failed: {_EDGE}"
     return count, count >= 3, meaning
 
 
+@_check(
+    "Share of failed trials",
+    "more than 10 %",
+    "Lower the upper bound, or look for the fault that stops those trials.",
+)
 def _failed_trials(summary: Mapping[str, Any]) -> Found:
     ended = [row["state"] for row in summary["trials"] if row["state"] in ENDED]
     if not ended:
@@ -88,25 +106,31 @@ def _failed_trials(summary: Mapping[str, Any]) -> Found:
     return part, part > 0.1, f"{failed} of {len(ended)} trials failed ({share(part)})."
 
 
+@_check(
+    "Best epoch at an end of the run",
+    "first tenth or last quarter",
+    "In the last quarter: train for more epochs. In the first tenth: fewer would do, or more "
+    "regularisation is due.",
+)
 def _best_epoch(summary: Mapping[str, Any]) -> Found:
-    pairs, best = _pairs(summary), summary["best_trial"]
-    epoch = epochs = None
-    whose = "the best trial"
+    pairs, best, whose = _pairs(summary), summary["best_trial"] or {}, "the best trial"
+    epoch, epochs = best.get("best_epoch"), best.get("epochs")
     if pairs:
         epochs, whose = pairs["epochs"], "the chosen rate's pairs (median)"
         chosen = sorted(e for e in pairs["chosen"]["best_epochs"] if e >= 0)
         epoch = chosen[len(chosen) // 2] if chosen else None
-    elif best:
-        epoch, epochs = best["best_epoch"], best["epochs"]
     if epoch is None or not epochs or epochs < 4:
         return None, False, "No best epoch is recorded."
     place = (epoch + 1) / epochs
-    meaning = (
-        f"The best epoch of {whose} is {epoch + 1} of {epochs} ({share(place, 0)} of the run)."
-    )
-    return place, place <= 0.1 or place > 0.75, meaning
+    words = f"{epoch + 1} of {epochs} ({share(place, 0)} of the run)."
+    return place, place <= 0.1 or place > 0.75, f"The best epoch of {whose} is {words}"
 
 
+@_check(
+    "Few pairs",
+    "fewer than 10",
+    "Run the comparison with 30 pairs.",
+)
 def _few_pairs(summary: Mapping[str, Any]) -> Found:
     if summary["comparison"] is None:
         return None, False, "No comparison was made."
@@ -116,6 +140,11 @@ def _few_pairs(summary: Mapping[str, Any]) -> Found:
     return pairs, pairs < 10, f"The verdict rests on {pairs} pairs."
 
 
+@_check(
+    "Gain within the test set's noise",
+    "gain below sqrt(p(1 \u2212 p)/n)",
+    "Measure on more test rows; more pairs do not shrink this noise.",
+)
 def _gain_within_noise(summary: Mapping[str, Any]) -> Found:
     comparison = summary["comparison"] or {}
     noise, gain = comparison.get("test_noise"), comparison.get("accuracy_gain")
@@ -128,6 +157,11 @@ def _gain_within_noise(summary: Mapping[str, Any]) -> Found:
     return abs(gain), abs(gain) < noise, meaning
 
 
+@_check(
+    "Selection score against retrained score",
+    "worse by more than 2 sd",
+    "Believe the retrained score; use several seeds a trial to search with less luck.",
+)
 def _selection_gap(summary: Mapping[str, Any]) -> Found:
     pairs, best = _pairs(summary), summary["best_trial"]
     mean, spread = mean_and_sd(pairs["chosen"]["validation"]) if pairs else (None, None)
@@ -142,6 +176,11 @@ def _selection_gap(summary: Mapping[str, Any]) -> Found:
     return gap, gap > 2, meaning
 
 
+@_check(
+    "Repeats shared by training and test",
+    "more than 1 % of the test rows",
+    "Drop repeated rows before the split; scores with twins are too good for both arms.",
+)
 def _repeats(summary: Mapping[str, Any]) -> Found:
     repeats, rows = (summary["facts"].get(name) for name in ("repeats_shared", "test_rows"))
     if not is_number(repeats):
@@ -152,6 +191,11 @@ def _repeats(summary: Mapping[str, Any]) -> Found:
     return repeats, repeats > 0.01 * rows, meaning
 
 
+@_check(
+    "Range test undecided",
+    "any status but ok",
+    "Use more seeds or steps, or a wider range; the declared range was kept meanwhile.",
+)
 def _undecided(summary: Mapping[str, Any]) -> Found:
     stored = [entry["bounds"] for entry in summary["parameters"].values() if entry["bounds"]]
     if not stored:
@@ -161,6 +205,11 @@ def _undecided(summary: Mapping[str, Any]) -> Found:
     return len(undecided), bool(undecided), "; ".join(words)
 
 
+@_check(
+    "Unequal budgets",
+    "any two differ",
+    "Compare only runs of equal length: the same epochs and seeds for each.",
+)
 def _unequal_budgets(summary: Mapping[str, Any]) -> Found:
     rows = [r for r in rank(summary["trials"], summary["direction"]) if r["epochs"] is not None]
     if not rows:
@@ -176,6 +225,11 @@ def _unequal_budgets(summary: Mapping[str, Any]) -> Found:
     return ratio, ratio > 1 or len(seeds) > 1, meaning
 
 
+@_check(
+    "Missing seed",
+    "any",
+    'Seed the sampler and the training, and store it: trial.set_user_attr("seed", seed).',
+)
 def _missing_seed(summary: Mapping[str, Any]) -> Found:
     seeds = [row["seed"] for row in summary["trials"] if row["state"] in ENDED]
     unseeded = summary["facts"].get("seed") is None
@@ -184,71 +238,6 @@ def _missing_seed(summary: Mapping[str, Any]) -> Found:
     missing = seeds.count(None) + unseeded
     meaning = f"{seeds.count(None)} of {len(seeds)} ended trials carry no seed"
     return missing, missing > 0, meaning + (", and the study names none." if unseeded else ".")
-
-
-_CHECKS: tuple[tuple[Read, str, str, str], ...] = (  # what reads, title, threshold, cure
-    (
-        _near_a_bound,
-        "Best rate near a bound",
-        "3 of the best 5 in an outer tenth",
-        "Widen the range on that side by a decade and search again.",
-    ),
-    (
-        _failed_trials,
-        "Share of failed trials",
-        "more than 10 %",
-        "Lower the upper bound, or look for the fault that stops those trials.",
-    ),
-    (
-        _best_epoch,
-        "Best epoch at an end of the run",
-        "first tenth or last quarter",
-        "In the last quarter: train for more epochs. In the first tenth: fewer would do, or more "
-        "regularisation is due.",
-    ),
-    (_few_pairs, "Few pairs", "fewer than 10", "Run the comparison with 30 pairs."),
-    (
-        _gain_within_noise,
-        "Gain within the test set's noise",
-        "gain below sqrt(p(1 \u2212 p)/n)",
-        "Measure on more test rows; more pairs do not shrink this noise.",
-    ),
-    (
-        _selection_gap,
-        "Selection score against retrained score",
-        "worse by more than 2 sd",
-        "Believe the retrained score; use several seeds a trial to search with less luck.",
-    ),
-    (
-        _repeats,
-        "Repeats shared by training and test",
-        "more than 1 % of the test rows",
-        "Drop repeated rows before the split; scores with twins are too good for both arms.",
-    ),
-    (
-        _undecided,
-        "Range test undecided",
-        "any status but ok",
-        "Use more seeds or steps, or a wider range; the declared range was kept meanwhile.",
-    ),
-    (
-        _unequal_budgets,
-        "Unequal budgets",
-        "any two differ",
-        "Compare only runs of equal length: the same epochs and seeds for each.",
-    ),
-    (
-        _missing_seed,
-        "Missing seed",
-        "any",
-        'Seed the sampler and the training, and store it: trial.set_user_attr("seed", seed).',
-    ),
-)
-
-
-def place_in(value: float, low: float, high: float) -> float:
-    """Return where a rate lies between two bounds on the log scale: 0 at low, 1 at high."""
-    return math.log(value / low) / math.log(high / low)
 
 
 def _pairs(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -21,6 +21,7 @@ from search_spaces._input import InputError
 from tuners.figures.curves import loss_curve
 from tuners.figures.style import png
 from tuners.report import formatting
+from tuners.report.page import template
 from tuners.report.summary import summarize
 from tuners.report.verdicts import measure
 from tuners.study.storage import open_storage
@@ -100,32 +101,16 @@ def write_note(
         report: Address of the page on the dashboard's server, None for no link.
         figures: Address of each figure by its title.
     """
-    lines = [_START, "", f"**{_escape(summary['headline'])}**", "", _escape(summary["sentence"])]
-    if summary["recommendation"]:
-        lines += ["", _escape(summary["recommendation"])]
-    if summary["paste"]:
-        lines += ["", f"`{summary['paste']}`"]
-    rows: list[tuple[str, str]] = []
-    bounds, comparison = summary["bounds"], summary["comparison"]
-    if bounds:
-        ends = f"{formatting.rate(bounds['low'])} to {formatting.rate(bounds['high'])}"
-        rows.append(("bounds", f"{ends} ({bounds['status']})"))
-    if comparison and comparison["pairs"]:
-        mean, interval = comparison["mean_difference"], comparison["interval"]
-        ends = " to ".join(formatting.signed(end) for end in interval) if interval else "n/a"
-        rows.append((f"gain in {measure(comparison)}", f"{formatting.signed(mean)} [{ends}]"))
-        rows.append(("pairs won", f"{comparison['wins']:g} of {comparison['pairs']}"))
     failed = [check for check in summary["checks"] if check["outcome"] == "failed"]
-    rows.append(("checks failed", ", ".join(check["code"] for check in failed) or "none"))
-    lines += ["", "| | |", "| --- | --- |"]
-    lines += [f"| {_escape(name)} | {_escape(words)} |" for name, words in rows]
-    for check in failed:
-        lines += ["", f"- {check['code']}: {_escape(check['meaning'])}"]
-    for title, place in (figures or {}).items():
-        lines += ["", f"![{_escape(title)}]({place})"]
-    if report:
-        lines += ["", f"[The whole report]({report})"]
-    return "\n".join([*lines, "", _END])
+    context: dict[str, Any] = {
+        "s": summary,
+        "failed": failed,
+        "figures": figures or {},
+        "report": report,
+    }
+    styles = {"words": _escape, "rate": formatting.rate, "signed": formatting.signed}
+    context |= styles | {"start": _START, "end": _END, "measure": measure}
+    return template("note.md.jinja2").render(context)
 
 
 def open_server(

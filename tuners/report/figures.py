@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,10 @@ _CURVES = {
     "sweep": "The sweep: short trainings at a constant rate each, and the loss they reached.",
     "per_epoch": "One rate an epoch, and the loss of that epoch.",
 }
+
+
+_SPECIAL = ("suggestion", "baseline")  # roles whose trials have marks of their own
+_BETTER = {"minimize": "lower", "maximize": "higher"}
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,7 @@ class Drawn:
 
 
 def show_curves(summary: Mapping[str, Any], index: int) -> list[Drawn]:
-    """Return the loss curve of a learning rate, and the ramp that placed it where there is one.
-
-    Args:
-        summary: What `tuners.report.summary.summarize` returned.
-        index: Place of the rate among the summary's parameters.
-    """
+    """Return the loss curve of a learning rate, and the ramp that placed it where there is one."""
     name, entry = list(summary["parameters"].items())[index]
     curve, bounds, baseline = entry["curve"], entry["bounds"], _baseline(summary, name)
     found = []
@@ -56,10 +56,7 @@ def show_curves(summary: Mapping[str, Any], index: int) -> list[Drawn]:
             continue
         caption = _CURVES[shown["kind"]] + (" It placed the sweep above." if suffix else "")
         alt = _describe_curve(shown, bounds, baseline)
-
-        def draw(width: int, shown: Mapping[str, Any] = shown) -> Figure:
-            return curves.loss_curve(shown, bounds, baseline, width)
-
+        draw = partial(curves.loss_curve, shown, bounds, baseline)
         found.append(_drawn(f"loss-curve-{index}{suffix}", alt, caption, draw))
     return found
 
@@ -67,15 +64,12 @@ def show_curves(summary: Mapping[str, Any], index: int) -> list[Drawn]:
 def _describe_curve(
     curve: Mapping[str, Any], bounds: Mapping[str, Any] | None, baseline: float | None
 ) -> str:
-    rates = curve["learning_rates"]
-    known = [
-        (value, at) for value, at in zip(curve["smoothed"], rates, strict=True) if value is not None
-    ]
-    first, lowest, last = (
-        f"{number(v)} (rate {rate(x)})" for v, x in (known[0], min(known), known[-1])
-    )
+    rates, seeds = curve["learning_rates"], curve["seeds"]
+    known = [pair for pair in zip(curve["smoothed"], rates, strict=True) if pair[0] is not None]
+    ends = (known[0], min(known), known[-1])
+    first, lowest, last = (f"{number(value)} (rate {rate(at)})" for value, at in ends)
     alt = (
-        f"Loss against learning rate on a log axis, {_count(curve['seeds'], 'seed')}, "
+        f"Loss against learning rate on a log axis, {seeds} seed{'s' * (seeds != 1)}, "
         f"{len(rates)} rates. The smoothed mean starts at {first}, is lowest at {lowest} and ends "
         f"at {last}."
     )
@@ -86,26 +80,23 @@ def _describe_curve(
 
 
 def show_trials(summary: Mapping[str, Any], index: int) -> Drawn | None:
-    """Return the trials against a learning rate, None without any that ended.
-
-    Args:
-        summary: The summary.
-        index: Place of the rate among the summary's parameters.
-    """
+    """Return the trials against a learning rate, None without any that ended."""
     name = list(summary["parameters"])[index]
-    rows = [row for row in summary["trials"] if _is_rate(row["params"].get(name))]
+    given = [(row, row["params"].get(name)) for row in summary["trials"]]
+    rows = [row for row, value in given if is_number(value) and 0 < value < math.inf]
     done = rank(rows, summary["direction"])
     pruned = [r for r in rows if r["state"] == "PRUNED" and r["value"] is not None]
     failed = [r for r in rows if r["state"] == "FAIL"]
     if not done and not failed:
         return None
     objective, maximize = summary["objective"], summary["direction"] == "maximize"
-    far = _too_far([row["value"] for row in (*done, *pruned)], maximize)
+    values = [row["value"] for row in (*done, *pruned)]
+    far = _too_far(values, maximize)
     alt = f"{objective} of {len(done)} finished trials against {name} on a log axis."
     for word, row in zip(("Best", "Worst"), (done[:1] + done[-1:]), strict=False):
-        alt += f" {word}: trial {row['number']} at {rate(row['params'][name])} with "
-        alt += f"{number(row['value'])}."
-    beyond = sum(far(row["value"]) for row in (*done, *pruned))
+        at = f"trial {row['number']} at {rate(row['params'][name])}"
+        alt += f" {word}: {at} with {number(row['value'])}."
+    beyond = sum(map(far, values))
     alt += f" {beyond} lie beyond the drawn range." if beyond else ""
     alt += f" {len(failed)} failed"
     if failed:
@@ -118,14 +109,8 @@ def show_trials(summary: Mapping[str, Any], index: int) -> Drawn | None:
     best = [(row["params"][name], row["value"]) for row in done[:5] if not far(row["value"])]
     marks = [(row["params"][name], row["value"], _kind(row, far)) for row in kept]
     bounds, baseline = summary["parameters"][name]["bounds"], _baseline(summary, name)
-    return _drawn(
-        f"trials-{index}",
-        alt,
-        f"Every trial by its {shorten(name, 60)}.",
-        lambda width: search.trials_by_rate(
-            marks, best, bounds, baseline, objective, maximize=maximize, width=width
-        ),
-    )
+    draw = partial(search.trials_by_rate, marks, best, bounds, baseline, objective, maximize)
+    return _drawn(f"trials-{index}", alt, f"Every trial by its {shorten(name, 60)}.", draw)
 
 
 def show_best_so_far(summary: Mapping[str, Any]) -> Drawn | None:
@@ -144,39 +129,32 @@ def show_best_so_far(summary: Mapping[str, Any]) -> Drawn | None:
         "better."
     )
     marks = spread_out([step for step in own if not far(step["value"])], MOST_MARKS)
-    return _drawn(
-        "best-so-far",
-        alt,
-        "The best value so far, by trials and by the seconds they took.",
-        lambda width: search.best_so_far(steps, marks, summary["objective"], width),
-    )
+    caption = "The best value so far, by trials and by the seconds they took."
+    draw = partial(search.best_so_far, steps, marks, summary["objective"])
+    return _drawn("best-so-far", alt, caption, draw)
 
 
 def show_pairs(comparison: Mapping[str, Any] | None) -> Drawn | None:
     """Return every pair's two values and all gains, None without pairs."""
     if not comparison or not comparison["pairs"]:
         return None
-    chosen, baseline = comparison["chosen"]["values"], comparison["baseline"]["values"]
+    sides = [comparison[side]["values"] for side in ("chosen", "baseline")]
     gains, mean = comparison["differences"], comparison["mean_difference"]
-    what = measure(comparison)
-    names = [rate(comparison[f"{side}_learning_rate"]) for side in ("baseline", "chosen")]
+    what, better = measure(comparison), _BETTER[comparison["direction"]]
+    one, other = (rate(comparison[f"{side}_learning_rate"]) for side in ("chosen", "baseline"))
+    ranges = [f"from {number(min(values))} to {number(max(values))}" for values in sides]
     alt = (
-        f"{what} of {comparison['pairs']} pairs: {names[1]} ranges from {number(min(chosen))} to "
-        f"{number(max(chosen))}, the baseline {names[0]} from {number(min(baseline))} to "
-        f"{number(max(baseline))}. Gains range from {signed(min(gains))} to {signed(max(gains))}, "
-        f"mean {signed(mean)}."
+        f"{what} of {comparison['pairs']} pairs: {one} ranges {ranges[0]}, the baseline {other} "
+        f"{ranges[1]}. Gains range from {signed(min(gains))} to {signed(max(gains))}, mean "
+        f"{signed(mean)}."
     )
-    better = "lower" if comparison["direction"] == "minimize" else "higher"
+    caption = f"Every pair's two values, joined ({better} is better), and its gain: right of zero "
+    caption += "the chosen rate did better."
     intervals = {"t interval": comparison["interval"]}
     intervals["bootstrap"] = comparison["bootstrap_interval"]
-    titles = (f"baseline {names[0]}", f"chosen {names[1]}", what)
-    return _drawn(
-        "pairs",
-        alt,
-        f"Every pair's two values, joined ({better} is better), and its gain: right of zero the "
-        "chosen rate did better.",
-        lambda width: search.pairs(chosen, baseline, gains, mean, intervals, titles, width),
-    )
+    titles = (f"baseline {other}", f"chosen {one}", what)
+    draw = partial(search.pairs, sides[0], sides[1], gains, mean, intervals, titles)
+    return _drawn("pairs", alt, caption, draw)
 
 
 def show_interval(comparison: Mapping[str, Any] | None) -> Drawn | None:
@@ -184,13 +162,8 @@ def show_interval(comparison: Mapping[str, Any] | None) -> Drawn | None:
     if not comparison or not comparison["interval"]:
         return None
     mean, interval = comparison["mean_difference"], comparison["interval"]
-    low, high = (signed(end) for end in interval)
-    return _drawn(
-        "strip",
-        f"Mean gain {signed(mean)}, 95 % interval {low} to {high}.",
-        "",
-        lambda width: search.interval_strip(mean, interval, width),
-    )
+    alt = f"Mean gain {signed(mean)}, 95 % interval {' to '.join(map(signed, interval))}."
+    return _drawn("strip", alt, "", partial(search.interval_strip, mean, interval))
 
 
 def show_learning_curves(summary: Mapping[str, Any]) -> Drawn | None:
@@ -216,17 +189,14 @@ def show_learning_curves(summary: Mapping[str, Any]) -> Drawn | None:
             )
     if not shown:
         return None
-    return _drawn(
-        "learning-curves",
-        f"Learning curves over {longest} epochs. " + "; ".join(words) + ".",
-        "Best, median and worst finished trial, and the baseline, on one scale.",
-        lambda width: curves.learning_curves(shown, width),
-    )
+    alt = f"Learning curves over {longest} epochs. {'; '.join(words)}."
+    caption = "Best, median and worst finished trial, and the baseline, on one scale."
+    return _drawn("learning-curves", alt, caption, partial(curves.learning_curves, shown))
 
 
-def _drawn(name: str, alt: str, caption: str, draw: Callable[[int], Figure]) -> Drawn:
+def _drawn(name: str, alt: str, caption: str, draw: Callable[..., Figure]) -> Drawn:
     sizes = {"wide": WIDE, "narrow": NARROW}
-    drawings = [svg(draw(width), f"{name}-{css}", css) for css, width in sizes.items()]
+    drawings = [svg(draw(width=size), f"{name}-{css}", css) for css, size in sizes.items()]
     return Drawn(name, alt, caption, "\n".join(drawings))
 
 
@@ -240,7 +210,7 @@ def _choose_marks(
     """Return the trials to draw: all, or in a large study the best and some of the others."""
     rest = [*ranked[BEST_MARKS:], *others]
     kept = [*ranked[:BEST_MARKS]]
-    kept += [row for row in rest if row["role"] in ("suggestion", "baseline")][:BEST_MARKS]
+    kept += [row for row in rest if row["role"] in _SPECIAL][:BEST_MARKS]
     rest = spread_out(sorted(rest, key=lambda row: row["number"]), MOST_MARKS)
     return list({row["number"]: row for row in (*kept, *rest)}.values())
 
@@ -250,10 +220,8 @@ def _kind(row: Mapping[str, Any], far: Callable[[float], bool]) -> str:
         return "failed"
     if far(row["value"]):
         return "beyond the drawn range"
-    if row["state"] == "PRUNED":
-        return "pruned"
-    special = row["role"] in ("suggestion", "baseline")
-    return f"{row['role']}'s trial" if special else "finished trial"
+    special = f"{row['role']}'s trial" if row["role"] in _SPECIAL else "finished trial"
+    return "pruned" if row["state"] == "PRUNED" else special
 
 
 def _too_far(values: Sequence[float], maximize: bool) -> Callable[[float], bool]:
@@ -263,11 +231,3 @@ def _too_far(values: Sequence[float], maximize: bool) -> Callable[[float], bool]
         lower, upper = np.quantile(sign * np.array(values), [0.25, 0.75])
         limit = upper + 4 * max(upper - lower, 1e-12)
     return lambda value: bool(sign * value > limit)
-
-
-def _count(many: int, word: str) -> str:
-    return f"{many} {word}" if many == 1 else f"{many} {word}s"
-
-
-def _is_rate(value: Any) -> bool:
-    return is_number(value) and 0 < value < math.inf

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuners.figures.words import rate as rate
+from tuners.figures.words import shorten as shorten
 
 _PASSWORD = re.compile(r"(?P<head>[A-Za-z][\w+.-]*://[^\s/:@'\"]*):[^\s'\"/@]*@")
 _ODD_PASSWORD = re.compile(r"(?P<head>[A-Za-z][\w+.-]*://[^\s/:@'\"]*):[^\s'\"]*@(?=[^\s@'\"]+)")
@@ -78,12 +79,6 @@ def duration(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def shorten(text: Any, length: int = 80) -> str:
-    """Return the text cut to `length` characters, an ellipsis at the cut."""
-    text = str(text)
-    return text if len(text) <= length else text[: length - 1] + "\u2026"
 
 
 def hide_passwords(value: Any) -> Any:

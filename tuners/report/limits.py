@@ -56,20 +56,19 @@ def leave_out(summary: Mapping[str, Any]) -> dict[str, Any]:
     kept["trials"] = _fewer_trials(summary["trials"], summary["direction"])
     kept["trials_left_out"] = len(summary["trials"]) - len(kept["trials"])
     kept["best_so_far"] = _fewer_steps(summary["best_so_far"])
-    comparison = summary["comparison"] or {}
+    shown, comparison = summary["learning_curves"], summary["comparison"] or {}
     arms = {side: comparison.get(side) or {} for side in ("chosen", "baseline")}
     arms = {side: arm for side, arm in arms.items() if arm.get("curves")}
-    with_curves = [*summary["learning_curves"], *arms.values()]
-    longest = max((len(c) for each in with_curves for c in each["curves"].values()), default=0)
+    curves = [curve for each in (*shown, *arms.values()) for curve in each["curves"].values()]
+    longest = max(map(len, curves), default=0)
     every = kept["epochs_every"] = max(1, math.ceil(longest / MOST_EPOCHS))
-    if every > 1:
-        thinned = [
-            {**each, "curves": {name: curve[::every] for name, curve in each["curves"].items()}}
-            for each in with_curves
-        ]
-        kept["learning_curves"] = thinned[: len(summary["learning_curves"])]
-        fewer = dict(zip(arms, thinned[len(kept["learning_curves"]) :], strict=True))
-        kept["comparison"] = {**comparison, **fewer} or None
+
+    def thin(entry: Mapping[str, Any]) -> dict[str, Any]:
+        fewer = {name: curve[::every] for name, curve in entry["curves"].items()}
+        return {**entry, "curves": fewer}
+
+    kept["learning_curves"] = [thin(entry) for entry in shown]
+    kept["comparison"] = {**comparison, **{side: thin(arms[side]) for side in arms}} or None
     return kept
 
 

@@ -6,11 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import jinja2
-from markupsafe import Markup, escape
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
 
 from tuners.report import figures, formatting
 from tuners.report.page_tables import choose_rows, list_facts, trial_table
@@ -32,11 +32,7 @@ _STYLES = {
 
 
 def render(
-    summary: Mapping[str, Any],
-    kept: Mapping[str, Any],
-    *,
-    json_name: str,
-    csv_name: str,
+    summary: Mapping[str, Any], kept: Mapping[str, Any], *, json_name: str, csv_name: str
 ) -> str:
     """Return the whole page.
 
@@ -49,21 +45,18 @@ def render(
     comparison = summary["comparison"]
     rows, left_out = choose_rows(summary)
     heads, cells = trial_table(summary, rows)
-    embedded = json.dumps(kept, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    embedded = htmlsafe_json_dumps(kept, allow_nan=False, separators=(",", ":"))
     context = {
         "s": summary,
         "kept": kept,
         "show": _lookup(summary),
-        "paste": _breakable(summary["paste"]),
         "spread": _spread(summary),
         "short": formatting.shorten,
-        "rate": formatting.rate,
+        **_STYLES,
         "sign": _SIGNS.get(summary["verdict"], "\u25cb"),
-        "css": Markup(_asset("page.css")),
-        "script": _asset("page.js"),
         "facts": list_facts(summary),
         "check_marks": _CHECK_MARKS,
-        "check_count": _count_checks(summary["checks"]),
+        "outcomes": Counter(check["outcome"] for check in summary["checks"]),
         "parameters": [
             (name, entry, figures.show_curves(summary, index))
             for index, (name, entry) in enumerate(summary["parameters"].items())
@@ -71,22 +64,19 @@ def render(
         "trial_figures": [
             figures.show_trials(summary, i) for i in range(len(summary["parameters"]))
         ],
-        "search_line": _describe_search(summary),
         "best_figure": figures.show_best_so_far(summary),
         "pairs_figure": figures.show_pairs(comparison),
         "interval_strip": figures.show_interval(comparison),
         "measured": measure(comparison) if comparison else "",
         "curves_figure": figures.show_learning_curves(summary),
-        "confusions": _confusions(comparison),
-        "gain_line": _describe_gain(summary),
         "rows": cells,
         "heads": heads,
         "left_out": left_out,
         "csv_name": csv_name,
         "json_name": json_name,
-        "embedded": _safe_json(embedded) if len(embedded) <= MOST_EMBEDDED else "",
+        "embedded": embedded if len(embedded) <= MOST_EMBEDDED else "",
     }
-    return _template().render(context)
+    return template("page.html.jinja2").render(context)
 
 
 def _lookup(summary: Mapping[str, Any]) -> Any:
@@ -118,71 +108,14 @@ def _spread(summary: Mapping[str, Any]) -> Any:
     return spread
 
 
-def _breakable(code: str | None) -> Markup:
-    """Return a line of code that may break after its bracket."""
-    return escape(code or "").replace("(", Markup("(<wbr>"))
-
-
-def _describe_search(summary: Mapping[str, Any]) -> str:
-    counts = summary["cost"]["trials"]
-    parts = [f"{count} {word}" for word, count in counts.items() if count]
-    better = "lower" if summary["direction"] == "minimize" else "higher"
-    line = f"{len(summary['trials'])} trials: {', '.join(parts)}."
-    best = summary["best_trial"]
-    if best:
-        at = f" at {formatting.rate(best['learning_rate'])}" if best["learning_rate"] else ""
-        line += (
-            f" Best: trial {best['number']}{at} with {formatting.number(best['value'])} in "
-            f"{formatting.shorten(summary['objective'], 60)} ({better} is better), a selection "
-            "score that looks better than it is."
-        )
-    return line
-
-
-def _describe_gain(summary: Mapping[str, Any]) -> str:
-    comparison, seconds = summary["comparison"], summary["cost"]["seconds_total"]
-    spent = f"All of it took {formatting.duration(seconds)}. " if seconds is not None else ""
-    if not comparison or not comparison["pairs"]:
-        return f"{spent}No gain was measured."
-    gain = formatting.signed(comparison["mean_difference"])
-    shown = {
-        "better": "The gain is shown.",
-        "worse": "It is a loss: the search bought nothing here but the knowledge.",
-    }.get(comparison["verdict"], "No gain is shown: what was bought is the knowledge.")
-    return f"{spent}The mean gain in {measure(comparison)} is {gain}. {shown}"
-
-
-def _count_checks(checks: Sequence[Mapping[str, Any]]) -> str:
-    count = Counter(check["outcome"] for check in checks)
-    passed = f"{count['passed']} passed, {count['not applicable']} not applicable"
-    return f"{count['failed']} of {len(checks)} checks failed, {passed}."
-
-
-def _confusions(comparison: Mapping[str, Any] | None) -> list[tuple[str, str, list[list[float]]]]:
-    """Return title, side and row shares of each confusion matrix."""
-    found: list[tuple[str, str, list[list[float]]]] = []
-    if not comparison or not comparison["pairs"]:
-        return found
-    for side in ("chosen", "baseline"):
-        matrix = comparison[side]["confusion"] or []
-        shares = [[count / max(sum(row), 1e-12) for count in row] for row in matrix]
-        title = f"{side} {formatting.rate(comparison[f'{side}_learning_rate'])}"
-        found += [(title, side, shares)] if shares else []
-    return found
-
-
-def _safe_json(dumped: str) -> str:
-    # inside <script> only these can end the element or open a comment
-    return dumped.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _asset(name: str) -> str:
-    return resources.files("tuners.report").joinpath(name).read_text(encoding="utf-8")
-
-
 @cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Return a template of this folder; what an HTML one is given is escaped."""
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("tuners", "report"),
+        autoescape=name.startswith("page"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return environment.from_string(_asset("page.html.jinja2"))
+    return environment.get_template(name)

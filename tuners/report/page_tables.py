@@ -68,16 +68,17 @@ def trials_csv(summary: Mapping[str, Any]) -> str:
 def list_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the facts in words, the known ones first and in order, the rest after them."""
     facts = {k: v for k, v in summary["facts"].items() if v is not None and v != "" and v != {}}
+    rest = [
+        name
+        for name in facts  # those left out stand under cost and under repeat
+        if name not in (*_FACTS, "command")
+        and not name.startswith(("seconds_", "epochs_", "steps_"))
+    ]
     rows: list[tuple[str, str]] = [("study", formatting.shorten(summary["study_name"], 600))]
-    for name, title in _FACTS.items():
-        if name in facts:
-            value = facts.pop(name)
-            as_rate = "learning_rate" in name and is_number(value)
-            rows.append((title, formatting.rate(value) if as_rate else _words(value)))
-    for name in list(facts):
-        if name.startswith(("seconds_", "epochs_", "steps_")) or name == "command":
-            facts.pop(name)  # they stand under cost and under repeat
-    rows += [(str(name).replace("_", " "), _words(value)) for name, value in facts.items()]
+    for name in (*(name for name in _FACTS if name in facts), *rest):
+        as_rate = name == "baseline_learning_rate" and is_number(facts[name])
+        words = formatting.rate(facts[name]) if as_rate else _words(facts[name])
+        rows.append((_FACTS.get(name, name.replace("_", " ")), words))
     return sorted(rows, key=lambda row: len(row[1]) > 70)  # long ones take a line of their own
 
 

@@ -7,7 +7,7 @@ carry, or that carry something else than the record writes, are None and the res
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -140,28 +140,25 @@ def _read_comparison(stored: Any, notes: list[str]) -> dict[str, Any] | None:
         return None
     try:
         comparison = Comparison.from_dict(stored)
-        found = comparison.to_dict() | {
+        arms = {"chosen": comparison.chosen, "baseline": comparison.baseline}
+        sides = {side: arm for side, arm in arms.items() if arm}
+        if comparison.pairs and len(sides) < 2:
+            raise InputError("a comparison with pairs has two arms")
+        scores: dict[str, Any] = {
+            field.removesuffix("s"): {s: mean_and_sd(getattr(sides[s], field)) for s in sides}
+            for field in ("values", "accuracy", "validation")
+        }
+        scores["diverged"] = {side: sum(arm.diverged) for side, arm in sides.items()}
+        means = [mean for mean, _ in scores["accuracy"].values() if mean is not None]
+        return comparison.to_dict() | {
             "optimistic": comparison.optimistic,
             "test_noise": comparison.test_noise,
-            "accuracy_gain": None,
-            "scores": {},
+            "accuracy_gain": means[0] - means[1] if len(means) == 2 else None,
+            "scores": scores if len(sides) == 2 else {},
         }
-        if comparison.chosen and comparison.baseline:
-            sides = {"chosen": comparison.chosen, "baseline": comparison.baseline}
-            found["scores"] = {
-                field.removesuffix("s"): {s: mean_and_sd(getattr(sides[s], field)) for s in sides}
-                for field in ("values", "accuracy", "validation")
-            }
-            found["scores"]["diverged"] = {side: sum(arm.diverged) for side, arm in sides.items()}
-            means = [found["scores"]["accuracy"][side][0] for side in sides]
-            if None not in means:
-                found["accuracy_gain"] = means[0] - means[1]
-        elif comparison.pairs:
-            raise InputError("a comparison with pairs has two arms")
     except (ValueError, TypeError, KeyError, AttributeError):
         notes.append("The study's `comparison` cannot be read and is left out.")
         return None
-    return found
 
 
 def _distributions(trials: list[optuna.trial.FrozenTrial]) -> dict[str, dict[str, Any]]:
@@ -180,16 +177,13 @@ def _pick_parameter(
     recorded: list[str], distributions: Mapping[str, Mapping[str, Any]], best: Mapping[str, Any]
 ) -> str | None:
     """Return the learning rate's name: a recorded one the best trial used, else the likeliest."""
-    for name in recorded:
-        if name in best:
-            return name
-    if recorded:
-        return recorded[0]
-    likely = [name for name in distributions if "learning_rate" in name.lower()]
-    likely += [name for name in distributions if name.lower() in ("lr", "eta", "step_size")]
-    likely += [name for name in distributions if name.lower().endswith("lr")]
-    likely += [name for name, entry in distributions.items() if entry["log"]]
-    likely = [name for name in likely if distributions[name]["low"] > 0]
+    likely = list(recorded)
+    if not likely:
+        likely = [name for name in distributions if "learning_rate" in name.lower()]
+        likely += [name for name in distributions if name.lower() in ("lr", "eta", "step_size")]
+        likely += [name for name in distributions if name.lower().endswith("lr")]
+        likely += [name for name, entry in distributions.items() if entry["log"]]
+        likely = [name for name in likely if distributions[name]["low"] > 0]
     return next((name for name in likely if name in best), likely[0] if likely else None)
 
 
@@ -212,24 +206,28 @@ def _last_moment(trials: list[optuna.trial.FrozenTrial]) -> str | None:
 
 def _cost(summary: Mapping[str, Any]) -> dict[str, Any]:
     facts, rows, comparison = summary["facts"], summary["trials"], summary["comparison"] or {}
-    seconds = [row["seconds"] for row in rows if row["seconds"] is not None]
-    epochs = [row["epochs"] * len(row["scores"] or [0]) for row in rows if row["epochs"]]
     words = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
     states = [row["state"] for row in rows]
     known: dict[str, float | None] = {  # where the facts do not say it
         "seconds_range_test": None,
-        "seconds_search": sum(seconds) if seconds else None,
+        "seconds_search": _sum([row["seconds"] for row in rows]),
         "seconds_comparison": comparison.get("seconds"),
         "steps_range_test": None,
-        "epochs_search": sum(epochs) if epochs else None,
+        "epochs_search": _sum(
+            [row["epochs"] * len(row["scores"] or [0]) for row in rows if row["epochs"]]
+        ),
         "epochs_comparison": 2 * comparison["pairs"] * comparison["epochs"] if comparison else None,
     }
     known |= {name: facts[name] for name in known if is_number(facts.get(name))}
-    parts = [known[f"seconds_{part}"] for part in ("range_test", "search", "comparison")]
-    spent = [part for part in parts if part is not None]
     return {
         "trials": {word: states.count(state) for state, word in words.items()},
         **known,
-        "seconds_total": sum(spent) if spent else None,
+        "seconds_total": _sum([known[name] for name in known if name.startswith("seconds")]),
         "gain": comparison.get("mean_difference"),
     }
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """Return the sum of what is known, None where nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

@@ -14,6 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tuners.figures.words import label
 from tuners.report import formatting
 from tuners.report.verdicts import measure
 
@@ -63,7 +64,7 @@ def start_block(facts: Mapping[str, Any], *, out: str | None = None) -> Renderab
         "seed": _join(get("seed") is not None and f"{get('seed')}", get("machine")),
         "files": formatting.hide_passwords(out),
     }
-    return _pairs([(name, words) for name, words in lines.items() if words])
+    return _pairs(lines)
 
 
 def trial_line(
@@ -119,23 +120,22 @@ def end_block(
     """
     tone = _TONES.get(summary["verdict"], "")
     bounds, best, command = summary["bounds"], summary["best_trial"], summary["command"]
-    rested = []
+    rested = {}
     if bounds:
         ends = f"{formatting.rate(bounds['low'])} to {formatting.rate(bounds['high'])}"
-        reason = f"({bounds['status']}): {_plain(bounds['reason'], 2 * width)}"
-        rested.append(("bounds", f"{ends} {reason}"))
+        reason = _plain(bounds["reason"], 2 * width)
+        rested["bounds"] = f"{ends} ({bounds['status']}): {reason}"
     if best:
         score = f"{formatting.shorten(summary['objective'], 40)} {formatting.number(best['value'])}"
         where = f"trial {best['number']} of {len(summary['trials'])}; a selection score"
-        rested.append(
-            ("best trial", f"{formatting.rate(best['learning_rate'])}, {score} ({where})")
-        )
-    last: list[tuple[str, str | None]] = []
-    if summary["recommended_learning_rate"] is not None:
-        last.append(("recommended", _plain(summary["recommendation"] or "", 2 * width)))
-        last.append(("paste", summary["paste"]))
-    last.append(("cost", _cost(summary["cost"])))
-    last += [("repeat", _plain(command or "", 3 * width)), ("report", report)]
+        rested["best trial"] = f"{formatting.rate(best['learning_rate'])}, {score} ({where})"
+    last = {
+        "recommended": _plain(summary["recommendation"] or "", 2 * width),
+        "paste": summary["paste"],
+        "cost": _cost(summary["cost"]),
+        "repeat": _plain(command or "", 3 * width),
+        "report": report,
+    }
     parts: list[RenderableType] = [
         Text(_plain(summary["headline"], 3 * width), style=f"bold {tone}".strip()),
         Text(_plain(summary["sentence"], 4 * width)),
@@ -145,7 +145,7 @@ def end_block(
     for block in (_table(summary["comparison"]), _pairs(_failed(summary["checks"], width))):
         if block is not None and block.row_count:
             parts += [Text(""), block]
-    parts += [Text(""), _pairs([(name, words) for name, words in last if words])]
+    parts += [Text(""), _pairs(last)]
     parts += [Text(_plain(note, 2 * width), style="yellow") for note in summary["notes"][:2]]
     return Group(*parts)
 
@@ -161,61 +161,57 @@ def _table(comparison: Mapping[str, Any] | None) -> Table | None:
     if not comparison or not comparison["pairs"]:
         return None
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    sides = ("chosen", "baseline")
+    heads = [f"{side} {formatting.rate(comparison[f'{side}_learning_rate'])}" for side in sides]
     table.add_column(f"{comparison['pairs']} pairs")
-    for side in ("chosen", "baseline"):
-        head = f"{side} {formatting.rate(comparison[f'{side}_learning_rate'])}"
+    for head in (*heads, "gain"):
         table.add_column(head, justify="right")
-    table.add_column("gain", justify="right")
     scores = {measure(comparison): ("value", "mean_difference")}
     scores["test accuracy"] = ("accuracy", "accuracy_gain")
     for name, (score, difference) in scores.items():
         if comparison[difference] is not None:
-            gain = formatting.signed(comparison[difference]).translate(_PLAIN)
-            table.add_row(name, *_spreads(comparison["scores"][score]), gain)
+            pairs = [comparison["scores"][score][side] for side in sides]
+            spreads = [" +- ".join(formatting.mean_with_sd(*pair)) for pair in pairs]
+            table.add_row(
+                name, *spreads, formatting.signed(comparison[difference]).translate(_PLAIN)
+            )
     if comparison["test_noise"] is not None:
         table.add_row("noise of the test set", "", "", f"+-{comparison['test_noise']:.2g}")
     lost = comparison["pairs"] - comparison["wins"]
     table.add_row("pairs won", f"{comparison['wins']:g}", f"{lost:g}", "")
     low, high = comparison["wins_interval"]
     table.add_row("share won, 95 %", f"{low:.2f} to {high:.2f}", "", "")
-    sides = [comparison[side]["confusion"] for side in ("chosen", "baseline")]
-    if all(sides) and len(sides[0]) == 2:
-        for label in (0, 1):
-            counts = [" ".join(f"{count:.1f}" for count in side[label]) for side in sides]
-            table.add_row(f"true {label}: as 0, as 1", *counts, "")
+    matrices = [comparison[side]["confusion"] for side in sides]
+    for true_class in (0, 1) if all(matrices) and len(matrices[0]) == 2 else ():
+        counts = [" ".join(f"{count:.1f}" for count in matrix[true_class]) for matrix in matrices]
+        table.add_row(f"true {true_class}: as 0, as 1", *counts, "")
     return table
 
 
-def _spreads(sides: Mapping[str, Sequence[float | None]]) -> list[str]:
-    return [" +- ".join(formatting.mean_with_sd(*sides[side])) for side in ("chosen", "baseline")]
-
-
-def _failed(checks: Sequence[Mapping[str, Any]], width: int) -> list[tuple[str, str]]:
+def _failed(checks: Sequence[Mapping[str, Any]], width: int) -> dict[str, str]:
     failed = [check for check in checks if check["outcome"] == "failed"]
-    lines = [(check["code"], _plain(check["meaning"], 2 * width - 30)) for check in failed[:5]]
+    lines = {check["code"]: _plain(check["meaning"], 2 * width - 30) for check in failed[:5]}
     if len(failed) > 5:
-        lines.append(("more", f"{len(failed) - 5} more checks failed; the report lists them"))
+        lines["more"] = f"{len(failed) - 5} more checks failed; the report lists them"
     return lines
 
 
 def _cost(cost: Mapping[str, Any]) -> str:
     counts = [f"{count} {word}" for word, count in cost["trials"].items() if count]
     parts = [f"trials: {', '.join(counts)}" if counts else "no trials"]
-    for part in ("range_test", "search", "comparison"):
-        seconds = cost[f"seconds_{part}"]
-        if seconds is not None:
-            parts.append(f"{part.replace('_', ' ')} {formatting.duration(seconds)}")
-    if cost["seconds_total"] is not None:
-        parts.append(f"total {formatting.duration(cost['seconds_total'])}")
+    for part in ("range test", "search", "comparison", "total"):
+        seconds = cost[f"seconds_{part.replace(' ', '_')}"]
+        parts += [f"{part} {formatting.duration(seconds)}"] if seconds is not None else []
     return ", ".join(parts)
 
 
-def _pairs(lines: Sequence[tuple[str, str]]) -> Table:
+def _pairs(lines: Mapping[str, str | None]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, words in lines:
-        grid.add_row(Text(name), Text(words.translate(_PLAIN)))
+    for name, words in lines.items():
+        if words:
+            grid.add_row(Text(name), Text(words.translate(_PLAIN)))
     return grid
 
 
@@ -225,5 +221,4 @@ def _join(*words: Any) -> str:
 
 def _plain(words: str, length: int) -> str:
     # control characters of a stranger's name must not reach a terminal
-    clean = "".join(c if c.isprintable() else " " for c in words.translate(_PLAIN))
-    return formatting.shorten(clean, max(40, length)).translate(_PLAIN)
+    return label(words.translate(_PLAIN), max(40, length)).translate(_PLAIN)

@@ -38,19 +38,18 @@ def _row(trial: optuna.trial.FrozenTrial, parameter: str | None) -> dict:
     if seconds is None and trial.datetime_start and trial.datetime_complete:
         seconds = (trial.datetime_complete - trial.datetime_start).total_seconds()
     learning_rate, scores = _number(_rate_of(params, parameter)), stored.get("scores")
-    whole = {name: _whole(stored.get(name)) for name in ("seed", "epochs", "best_epoch")}
     role, how = (v if isinstance(v := stored.get(name), str) else None for name in ("role", "how"))
     return {
         "number": trial.number,
         "state": "STALE" if role == STALE else trial.state.name,
         "value": _number(trial.values[0]) if trial.values else None,
         "role": role or "search",
-        "seed": whole["seed"],
+        "seed": _whole(stored.get("seed")),
         "learning_rate": learning_rate if learning_rate and learning_rate > 0 else None,
         "params": sanitize(params),
         "diverged": bool(stored.get("diverged", False)),
-        "epochs": whole["epochs"],
-        "best_epoch": whole["best_epoch"],
+        "epochs": _whole(stored.get("epochs")),
+        "best_epoch": _whole(stored.get("best_epoch")),
         "seconds": seconds,
         "scores": _numbers(scores) if isinstance(scores, (list, tuple)) else None,
         "how": how,
@@ -76,19 +75,16 @@ def best_so_far(rows: Sequence[Mapping[str, Any]], direction: str) -> list[dict]
 
     Seconds are the sum of the trials' own durations, since trials may have run side by side.
     """
-    sign = 1 if direction == "minimize" else -1
+    better = min if direction == "minimize" else max
     best: float | None = None
     seconds, steps = 0.0, []
-    for row in rows:
-        if row["state"] not in ENDED:
-            continue
+    for row in (row for row in rows if row["state"] in ENDED):
         seconds += row["seconds"] or 0.0
-        value = row["value"] if row["state"] == "COMPLETE" else None
-        if value is not None and (best is None or sign * value < sign * best):
-            best = value
-        steps.append(
-            {"number": row["number"], "value": value, "best": best, "seconds": round(seconds, 3)}
-        )
+        step = {"number": row["number"], "value": None, "best": best}
+        if row["state"] == "COMPLETE" and row["value"] is not None:
+            best = row["value"] if best is None else better(best, row["value"])
+            step |= {"value": row["value"], "best": best}
+        steps.append(step | {"seconds": round(seconds, 3)})
     return steps
 
 
@@ -101,26 +97,24 @@ def shown_curves(
     """Return the learning curves of the best, median and worst finished trial and the baseline."""
     stored = {trial.number: read_curves(trial.user_attrs.get("curves")) for trial in trials}
     ranked = [row for row in rank(rows, direction) if stored[row["number"]]]
-    picked: list[tuple[str, Mapping[str, Any]]] = []
+    picked: dict[str, Mapping[str, Any]] = {}
     if ranked:
-        middle, last = (len(ranked) - 1) // 2, len(ranked) - 1
-        picked = [("best", ranked[0]), ("median", ranked[middle]), ("worst", ranked[last])]
-    picked += [("baseline", row) for row in ranked if row["role"] == "baseline"][:1]
-    shown = [
-        {
-            "label": label,
-            "trial": row["number"],
-            **{name: row[name] for name in ("learning_rate", "value", "best_epoch")},
-            "curves": stored[row["number"]],
-        }
-        for label, row in picked
-    ]
-    if comparison and comparison["pairs"] and "baseline" not in dict(picked):
+        picked = {"best": ranked[0], "median": ranked[(len(ranked) - 1) // 2], "worst": ranked[-1]}
+    baseline = next((row for row in ranked if row["role"] == "baseline"), None)
+    picked |= {"baseline": baseline} if baseline else {}
+    if comparison and comparison["pairs"] and "baseline" not in picked:
         mean = read_curves(comparison["baseline"].get("curves"))
         rate = comparison["baseline_learning_rate"]
-        entry = {"label": "baseline", "trial": None, "learning_rate": rate, "value": None}
-        shown += [{**entry, "best_epoch": None, "curves": mean}] if mean else []
-    return shown
+        picked |= {"baseline": {"learning_rate": rate, "curves": mean}} if mean else {}
+    return [
+        {
+            "label": label,
+            "trial": row.get("number"),
+            **{name: row.get(name) for name in ("learning_rate", "value", "best_epoch")},
+            "curves": row.get("curves") or stored[row["number"]],
+        }
+        for label, row in picked.items()
+    ]
 
 
 def read_curves(stored: Any) -> dict[str, list[float | None]]:

@@ -65,21 +65,18 @@ def _not_compared(summary: Mapping[str, Any]) -> dict[str, Any]:
     best, bounds = summary["best_trial"], summary["bounds"]
     ended = [trial for trial in summary["trials"] if trial["state"] in ("FAIL", "PRUNED")]
     recommended = recommendation = None
-    if best is not None:
-        sentence = (
-            f"Trial {best['number']} reached {number(best['value'])} in {summary['objective']}"
-        )
+    reached = best and (
+        f"Trial {best['number']} reached {number(best['value'])} in {summary['objective']}"
+    )
+    if best and best["learning_rate"] is None:
+        headline = "A search without a learning rate"
+        sentence = f"{reached}; no parameter of the study is a learning rate."
+    elif best:
         recommended = best["learning_rate"]
-        if recommended is None:
-            headline = "A search without a learning rate"
-            sentence += "; no parameter of the study is a learning rate."
-        else:
-            headline = f"Best trial so far: {rate(recommended)}, not compared with a baseline"
-            sentence += (
-                ". A selection score looks better than it is; fresh pairs against a baseline would "
-                "tell."
-            )
-            recommendation = f"Try {rate(recommended)}, and compare it before you rely on it."
+        headline = f"Best trial so far: {rate(recommended)}, not compared with a baseline"
+        sentence = f"{reached}. A selection score looks better than it is; fresh pairs against a "
+        sentence += "baseline would tell."
+        recommendation = f"Try {rate(recommended)}, and compare it before you rely on it."
     elif ended:
         headline = f"No trial finished: all {len(ended)} failed or were pruned"
         sentence = "Nothing can be recommended from a search without a finished trial."
@@ -101,11 +98,7 @@ def _not_compared(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def line_to_paste(summary: Mapping[str, Any]) -> str | None:
-    """Return the line of code that sets the recommended rate, None where nothing is recommended.
-
-    Args:
-        summary: The summary, with `recommended_learning_rate` decided.
-    """
+    """Return the line of code that sets the recommended rate, None where nothing is recommended."""
     recommended, comparison = summary["recommended_learning_rate"], summary["comparison"]
     best, optimizer = summary["best_trial"], summary["facts"].get("optimizer")
     if recommended is None:
@@ -131,7 +124,7 @@ def limits(summary: Mapping[str, Any]) -> list[str]:
     comparison, facts = summary["comparison"], summary["facts"]
     found = [
         "Model, optimizer settings other than the learning rate, batch size and data set were held "
-        "fixed: the verdict is on this task, not on learning rates in general.",
+        "fixed: the verdict is on this task, not on learning rates in general."
     ]
     if comparison and comparison["pairs"]:
         found += [
@@ -144,19 +137,18 @@ def limits(summary: Mapping[str, Any]) -> list[str]:
         ]
         if comparison["optimistic"]:
             found.append("There is no test data; epoch and verdict come from the same rows.")
-    engine = facts.get("engine")
     if summary["trials"]:
-        by = f" by {engine}" if isinstance(engine, str) else ""
+        by = f" by {facts['engine']}" if isinstance(facts.get("engine"), str) else ""
         found.append(f"One search{by} with one seed: another seed would have tried other rates.")
     found.append("One machine: another one can differ in the last digits, and so in single runs.")
     return found
 
 
 def _sides(comparison: Mapping[str, Any]) -> tuple[str, str]:
-    chosen, baseline = comparison["chosen"], comparison["baseline"]
-    rates = [rate(comparison[f"{side}_learning_rate"]) for side in ("chosen", "baseline")]
+    arms = [comparison["chosen"] or {}, comparison["baseline"] or {}]
+    one, other = (rate(comparison[f"{side}_learning_rate"]) for side in ("chosen", "baseline"))
     for name in ("optimizer", "name"):
-        names = [arm[name] if arm else "" for arm in (chosen, baseline)]
+        names = [arm.get(name, "") for arm in arms]
         if names[0] != names[1]:
-            return f"{names[0]} at {rates[0]}", f"{names[1]} at {rates[1]}"
-    return f"learning rate {rates[0]}", f"the baseline {rates[1]}"
+            return f"{names[0]} at {one}", f"{names[1]} at {other}"
+    return f"learning rate {one}", f"the baseline {other}"

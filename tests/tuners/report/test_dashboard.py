@@ -19,7 +19,10 @@ from report_studies import BOUNDS, make_comparison, make_facts, make_study, make
 
 import run_search
 from search_spaces import LearningRateBounds
+from search_spaces._input import InputError
 from tuners import write_report
+from tuners.cli.console import Screen
+from tuners.cli.stored import show
 from tuners.report.dashboard import HOST, draw_range_test, open_server, publish, serve, write_note
 from tuners.report.summary import summarize
 from tuners.study.recording import record
@@ -179,3 +182,14 @@ def test_without_the_extra_the_error_names_it(monkeypatch: Any) -> None:
         ValueError, match=r"optuna_dashboard, which is not installed.*\[dashboard\]"
     ):
         publish(make_study(bare=True))
+
+
+def test_a_run_without_a_page_shows_its_figure_too(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    study = optuna.create_study(study_name="wine-adam", storage=storage)
+    study.set_user_attr("curve", make_study().user_attrs["curve"])
+    with pytest.raises(InputError, match="`port` must be a whole number"):  # the last thing checked
+        show(str(tmp_path), None, 70000, Screen())
+    (meta,) = optuna.artifacts.get_all_artifact_meta(study)
+    assert meta.filename == "range_test.png"
+    assert (tmp_path / "artifacts" / meta.artifact_id).read_bytes().startswith(b"\x89PNG")

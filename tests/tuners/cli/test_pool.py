@@ -12,7 +12,7 @@ import run_search
 from benchmarks.resume import TASK
 from tests.test_golden import GOLDEN, SIZES
 from tuners.cli.options import JobOptions
-from tuners.cli.workers import named_tasks
+from tuners.cli.tasks import named_tasks
 
 
 @pytest.mark.slow
