@@ -25,9 +25,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tuners.report.formatting import duration, hide_passwords
+from tuners.report.formatting import duration
 from tuners.report.summary import summarize
 from tuners.report.terminal import as_text, end_block
+from tuners.study.passwords import hide_passwords
 
 SECONDS_A_LINE = 10.0
 PIPE_WIDTH = 120

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces._input import InputError
-from tuners.report.formatting import hide_passwords, shorten
+from tuners.report.formatting import shorten
+from tuners.study.passwords import hide_passwords
 
 DONE, FAULT, USER, ALL_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 

@@ -35,7 +35,8 @@ from tuners.report.terminal import start_block, trial_line
 from tuners.report.trial_rows import best_row, trial_rows
 from tuners.study import heartbeat, recording
 from tuners.study.metadata import machine_facts, task_facts
-from tuners.study.storage import close_storage, hide_password, one_process_only, open_storage
+from tuners.study.passwords import hide_passwords
+from tuners.study.storage import close_storage, one_process_only, open_storage
 from tuners.study.work_queue import do_once
 from tuners.training.pool import TrainingPool, training_pool
 
@@ -177,7 +178,7 @@ def open_study(job: Job, screen: Screen) -> Iterator[Run]:
 
 
 def _stored_study(job: Job, storage: BaseStorage) -> optuna.Study:
-    where = hide_password(job.address)
+    where = hide_passwords(job.address)
     with errors.storage_errors(where, "used", UNUSABLE):
         others = set(run_folder.study_names(storage)) - {job.study_name}
         if job.options.storage is None and others:

@@ -13,7 +13,8 @@ from tuners.cli.errors import nearest, storage_errors, users_input
 from tuners.cli.option_checks import check_address
 from tuners.cli.run_folder import DATABASE, PAGE, make_folder, storage_address, study_names
 from tuners.report.dashboard import open_server, publish, serve
-from tuners.study.storage import JOURNAL, SQLITE, check_storage_file, hide_password, open_storage
+from tuners.study.passwords import hide_passwords
+from tuners.study.storage import JOURNAL, SQLITE, check_storage_file, open_storage
 
 BROKEN = "it is broken, or of another version of Optuna's"
 
@@ -54,7 +55,7 @@ def load_study(address: str, name: str | None) -> optuna.Study:
     Raises:
         InputError: There is no such study, or the name is needed.
     """
-    where = hide_password(address)
+    where = hide_passwords(address)
     storage = open_storage(address)
     with storage_errors(where, "read", BROKEN):
         names = study_names(storage)

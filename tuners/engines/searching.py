@@ -21,8 +21,9 @@ from tuners.engines.plan import Branch, SearchPlan
 from tuners.engines.samplers import check_sampler, make_pruner, pruner_name
 from tuners.integrations.narrowing import as_bounds
 from tuners.study.metadata import check_objective, machine_facts, task_facts
+from tuners.study.passwords import hide_passwords
 from tuners.study.recording import record, record_facts, recorded_facts
-from tuners.study.storage import hide_password, one_process_only, open_storage
+from tuners.study.storage import one_process_only, open_storage
 from tuners.training.pool import TrainingPool
 from tuners.training.records import How
 from tuners.training.records import direction as direction_of
@@ -152,7 +153,7 @@ def search(
             **plan.settings(),
         },
         pruner=plan.pruner,
-        where=hide_password(storage) if isinstance(storage, str) else "",
+        where=hide_passwords(storage) if isinstance(storage, str) else "",
     )
     _record_start(study, plan)
     if engine == "optuna":

@@ -17,7 +17,6 @@ from tuners.comparison.result import Comparison, mean_and_sd
 from tuners.curves.loss_curve import LossCurve
 from tuners.report import verdicts
 from tuners.report.checks import run_checks
-from tuners.report.formatting import hide_passwords
 from tuners.report.trial_rows import (
     ENDED,
     best_row,
@@ -26,6 +25,7 @@ from tuners.report.trial_rows import (
     shown_curves,
     trial_rows,
 )
+from tuners.study.passwords import hide_passwords
 from tuners.study.schema import gather_facts, plain
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from rich.text import Text
 from tuners.figures.words import label
 from tuners.report import formatting
 from tuners.report.verdicts import measure
+from tuners.study.passwords import hide_passwords
 
 _TONES = {"better": "green", "worse": "red"}
 _PLAIN = str.maketrans(
@@ -31,7 +32,7 @@ def start_block(facts: Mapping[str, Any], *, out: str | None = None) -> Renderab
         facts: The study's facts; what is missing is left out.
         out: Where the files go.
     """
-    facts = formatting.hide_passwords(facts)
+    facts = hide_passwords(facts)
     get = facts.get
     rows = ", ".join(
         f"{formatting.number(get(f'{part}_rows'))} {part}"
@@ -62,7 +63,7 @@ def start_block(facts: Mapping[str, Any], *, out: str | None = None) -> Renderab
         "search": search,
         "compare": compared,
         "seed": _join(get("seed") is not None and f"{get('seed')}", get("machine")),
-        "files": formatting.hide_passwords(out),
+        "files": hide_passwords(out),
     }
     return _pairs(lines)
 

@@ -21,6 +21,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from search_spaces._input import InputError
 from tuners.study.heartbeat import BEAT, GRACE, backend
+from tuners.study.passwords import hide_passwords
 
 SQLITE, JOURNAL = "sqlite:///", "journal:///"
 ATTEMPTS = 5  # to make the tables of a new database
@@ -53,7 +54,7 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
     if not isinstance(storage, str) or "://" not in storage:
         raise InputError(
             "`storage` must be an address such as sqlite:///study.db, "
-            f"but got {hide_password(str(storage))!r}."
+            f"but got {hide_passwords(str(storage))!r}."
         )
     check_storage_file(storage)
     try:
@@ -64,7 +65,7 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
         # raised outside of this block, so that no traceback shows the driver's own message
         problem = f"{type(error).__name__}: {_first_line(error, storage)}"
     raise InputError(
-        f"`storage` could not be opened: {hide_password(storage)} ({problem}); "
+        f"`storage` could not be opened: {hide_passwords(storage)} ({problem}); "
         "check that the folder or server exists, that the address names its driver, and the rights."
     )
 
@@ -249,22 +250,11 @@ class WholeLines(JournalFileBackend):
             return file.read(1) == b"\n"
 
 
-def hide_password(address: str) -> str:
-    """Return an address with its password as `***`, in user part and query.
-
-    Example:
-        >>> hide_password("postgresql+psycopg://me:secret@host/wine")
-        'postgresql+psycopg://me:***@host/wine'
-    """
-    hidden = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", address)
-    return re.sub(r"(?i)((?:password|passwd|pwd)=)[^&;\s]*", r"\1***", hidden)
-
-
 def _first_line(error: Exception, address: str) -> str:
     line = (str(error).strip().splitlines() or [""])[0]
     for secret in _secrets(address):
         line = line.replace(secret, "***")
-    return hide_password(line)[:300]
+    return hide_passwords(line)[:300]
 
 
 def _secrets(address: str) -> list[str]:

@@ -4,7 +4,6 @@ import pytest
 
 from tuners.report.formatting import (
     duration,
-    hide_passwords,
     mean_with_sd,
     number,
     paste_line,
@@ -69,25 +68,6 @@ def test_mean_and_sd_share_their_decimal_places() -> None:
     assert mean_with_sd(12.34, 5.67) == ("12.3", "5.7")
     assert mean_with_sd(None, None) == ("n/a", "n/a")
     assert mean_with_sd(0.5, 0.0) == ("0.5", "0")
-
-
-@pytest.mark.parametrize(
-    ("text", "hidden"),
-    [
-        ("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
-        ("postgresql+psycopg://me:se:cr/et@host/db", "postgresql+psycopg://me:***@host/db"),
-        ("redis://:secret@host", "redis://:***@host"),
-        ("mysql://h/db?user=a&password=secret&x=1", "mysql://h/db?user=a&password=***&x=1"),
-        ("sqlite:///study.db", "sqlite:///study.db"),
-        ("see https://example.org:80/a", "see https://example.org:80/a"),
-    ],
-)
-def test_passwords_are_hidden(text: str, hidden: str) -> None:
-    assert hide_passwords({"a": [text, 1]}) == {"a": [hidden, 1]}
-
-
-def test_passwords_with_an_at_sign_are_hidden() -> None:
-    assert "p@ss" not in hide_passwords("postgresql://me:p@ss@host/db")
 
 
 def test_the_line_to_paste() -> None:

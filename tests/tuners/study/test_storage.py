@@ -11,7 +11,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from tuners.study.storage import check_storage_file, close_storage, hide_password, open_storage
+from tuners.study.storage import check_storage_file, close_storage, open_storage
 
 
 def test_kinds_of_storage(tmp_path: Path) -> None:
@@ -56,22 +56,6 @@ def test_a_corrupt_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must be a file of Optuna's.*not a database"):
         open_storage(f"sqlite:///{path}")
     assert path.read_bytes() == b"not a database" * 100
-
-
-@pytest.mark.parametrize(
-    ("address", "hidden"),
-    [
-        ("sqlite:///study.db", "sqlite:///study.db"),
-        ("postgresql://me:a:b@c@host/wine", "postgresql://me:***@host/wine"),
-        (
-            "postgresql://host/wine?password=a&user=me",
-            "postgresql://host/wine?password=***&user=me",
-        ),
-        ("redis://:secret@host:6379/0", "redis://:***@host:6379/0"),
-    ],
-)
-def test_hide_password(address: str, hidden: str) -> None:
-    assert hide_password(address) == hidden
 
 
 @pytest.mark.parametrize("scheme", ["sqlite", "journal"])
