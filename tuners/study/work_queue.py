@@ -29,7 +29,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
-from tuners.study.heartbeat import GRACE, WORKER, at_work, backend, is_alive, sign
+from tuners.study.heartbeat import BEAT, WORKER, at_work, backend, is_alive, sign
 from tuners.study.schema import EXTRA, PLACE, STALE, UNIT, superseded
 from tuners.study.storage import open_part
 
@@ -260,7 +260,7 @@ def _is_dead(work: Work, trial: FrozenTrial) -> bool:
     if worker is None:  # it was taken and not signed for, or is no unit
         started = trial.datetime_start or datetime.datetime.now()
         age = (datetime.datetime.now() - started).total_seconds()
-        return UNIT in trial.user_attrs and age > GRACE
+        return UNIT in trial.user_attrs and age > BEAT
     alive = is_alive(worker)
     if alive is None:  # of another machine: heartbeats tell, where there are any
         return not isinstance(backend(work.study._storage), RDBStorage)

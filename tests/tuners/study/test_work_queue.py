@@ -13,7 +13,7 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tests.postgres import running_server
+from tests.postgres import Server, running_server
 from tuners.study import heartbeat, work_queue
 from tuners.study.heartbeat import WORKER, at_work
 from tuners.study.schema import STALE, UNIT, superseded
@@ -30,14 +30,19 @@ def _no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work_queue, "WAIT", 0.01)
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with running_server() as found:
+        yield found
+
+
 @pytest.fixture(params=KINDS)
 def study(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[optuna.Study]:
     kind = request.param
     if kind == "postgres":
-        with running_server() as server:
-            storage = open_storage(server.address)
-            yield optuna.create_study(storage=storage)
-            close_storage(storage)
+        storage = open_storage(request.getfixturevalue("server").address)
+        yield optuna.create_study(storage=storage)
+        close_storage(storage)
         return
     address = {
         "memory": None,
@@ -134,7 +139,8 @@ def test_who_works_alone_opens_again_what_is_left(study: optuna.Study) -> None:
 
 def test_a_batch_that_was_cut_off_ends_where_it_would_have(study: optuna.Study) -> None:
     for alone in (True, False):
-        part = optuna.create_study(storage=study._storage, study_name=f"alone {alone}")
+        part = optuna.create_study(storage=study._storage)
+        assert part.study_name != study.study_name
         with at_work(part) as worker:
             for unit, place in take_batch(work_of(part, worker, batch=4, alone=alone), drawn):
                 if place < 1:
@@ -199,7 +205,7 @@ def test_a_unit_that_nobody_signed_for_is_dead_after_a_while(
     with at_work(study) as worker:
         work = work_of(study, worker, total=1)
         assert take_batch(work, drawn) == []
-        monkeypatch.setattr(work_queue, "GRACE", 0)
+        monkeypatch.setattr(work_queue, "BEAT", 0)
         assert [unit.number for unit, _ in take_batch(work, drawn)] == [1]
 
 
@@ -310,21 +316,20 @@ def together(run: Any, workers: int) -> None:
 
 @pytest.mark.postgres
 @pytest.mark.slow
-def test_a_worker_of_another_machine_is_dead_once_its_heartbeats_stop() -> None:
-    with running_server() as server:
-        storage = open_storage(server.address)
-        assert storage.get_heartbeat_interval() == heartbeat.BEAT
-        storage.heartbeat_interval, storage.grace_period = 1, 2
-        study = optuna.create_study(storage=storage)
-        with at_work(study) as worker:
-            ((unit, _),) = take_batch(work_of(study, worker, total=1), drawn)
-            work_queue.open_trial(study, unit).set_user_attr(WORKER, FAR)
-            work = work_of(study, worker, total=1)
-            assert take_batch(work, drawn) == []
-            time.sleep(3)
-            ((again, place),) = take_batch(work, drawn)
-            assert (again.number, place) == (1, 0)
-        close_storage(storage)
+def test_a_worker_of_another_machine_is_dead_once_its_heartbeats_stop(server: Server) -> None:
+    storage = open_storage(server.address)
+    assert storage.get_heartbeat_interval() == heartbeat.BEAT
+    storage.heartbeat_interval, storage.grace_period = 1, 2
+    study = optuna.create_study(storage=storage)
+    with at_work(study) as worker:
+        ((unit, _),) = take_batch(work_of(study, worker, total=1), drawn)
+        work_queue.open_trial(study, unit).set_user_attr(WORKER, FAR)
+        work = work_of(study, worker, total=1)
+        assert take_batch(work, drawn) == []
+        time.sleep(3)
+        ((again, place),) = take_batch(work, drawn)
+        assert (again.number, place) == (1, 0)
+    close_storage(storage)
 
 
 def test_which_storages_are_for_one_process(tmp_path: Path) -> None:
