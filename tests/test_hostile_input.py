@@ -139,6 +139,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", NAMES)
 def test_a_study_of_any_name_is_reported(
     case: str, stored: dict[str, Path], workplace: Path, capsys: pytest.CaptureFixture[str]
@@ -234,6 +235,7 @@ def test_facts_of_any_kind_are_reported(known: bool, workplace: Path) -> None:
 ROLES = ["role", "seed", "diverged", "epochs", "best_epoch", "seconds", "curves", "scores", "how"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attribute", ROLES)
 def test_any_attribute_of_a_trial_is_reported(attribute: str, workplace: Path) -> None:
     study = optuna.create_study(study_name=SCRIPT)

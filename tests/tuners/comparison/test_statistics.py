@@ -67,7 +67,7 @@ def test_ties_count_half() -> None:
     assert count_wins(np.array([1.0, 0.0, 0.0, -1.0, 2.0])) == 3.0
 
 
-@pytest.mark.parametrize("pairs", [1, 5, 6, 10, 20])
+@pytest.mark.parametrize("pairs", [1, 5, 6, 10, pytest.param(20, marks=pytest.mark.slow)])
 def test_sign_flip_of_all_positive_is_two_in_two_to_the_n(pairs: int) -> None:
     # only all plus and all minus are as far from zero
     assert sign_flip_p(np.arange(1, pairs + 1) / 7) == 2 / 2**pairs
