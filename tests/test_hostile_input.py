@@ -536,6 +536,7 @@ def sql(path: Path, statement: str) -> None:
         connection.commit()
 
 
+@pytest.mark.slow  # a database made for each
 @pytest.mark.parametrize("command", ["job", "report"])
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_storage_is_refused_and_left_as_it_is(

@@ -106,6 +106,7 @@ def check_page(page: Page, summary: dict[str, Any], html: str) -> None:
             assert label in html.replace("&#39;", "'").replace("&gt;", ">") or label in page.words
 
 
+@pytest.mark.slow  # draws a page
 def test_a_full_study(tmp_path: Path) -> None:
     study = make_study(comparison=make_comparison(0.02))
     page, summary, html = read(study, tmp_path)
@@ -157,6 +158,7 @@ def test_every_verdict_has_the_same_place(tmp_path: Path, gain: float) -> None:
     assert summary["headline"] in page.words
 
 
+@pytest.mark.slow  # draws a page
 def test_hostile_words_stay_words(tmp_path: Path) -> None:
     study = make_study(
         name=HOSTILE,
