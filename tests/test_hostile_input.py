@@ -454,6 +454,7 @@ ADDRESSES: dict[str, str] = {
 }
 
 
+@pytest.mark.slow  # many drivers to load
 @pytest.mark.parametrize("command", ["job", "report", "dashboard"])
 @pytest.mark.parametrize("case", ADDRESSES)
 def test_a_storage_that_cannot_be_had_is_refused_without_its_password(

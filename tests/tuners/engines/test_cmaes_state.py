@@ -32,6 +32,7 @@ def ask(study: optuna.Study, number: int) -> float:
     return trial.params["learning_rate"]
 
 
+@pytest.mark.slow
 def test_an_honest_study_goes_on_from_its_stored_state(tmp_path: Path) -> None:
     address = f"sqlite:///{tmp_path}/study.db"
     study = optuna.create_study(storage=address, study_name="honest")
