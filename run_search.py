@@ -31,7 +31,7 @@ ABOUT = (
     "Find a learning rate, and show whether it beats the baseline.\n\n"
     "A range test narrows the range, a search samples inside the bounds, fresh pairs compare the "
     "best rate with the baseline, and a report says what was found. Without options it does so "
-    "for the wine model. The same command resumes where it stopped."
+    "for the wine model. Run the same command to resume."
 )
 
 app = typer.Typer(
