@@ -195,7 +195,9 @@ def _take(work: Work, taken: set[int]) -> tuple[FrozenTrial, int | None] | None:
             if not any(trial.state == TrialState.WAITING for trial in trials):
                 if len(work.units(trials)) >= work.total:
                     return None
-                work.study.enqueue_trial({}, user_attrs={**work.attributes, UNIT: work.kind})
+                # whoever takes it signs for it; should it die before it has, this name tells
+                own = {UNIT: work.kind, WORKER: work.worker}
+                work.study.enqueue_trial({}, user_attrs={**work.attributes, **own})
             number = _ask(work.study)
         trials = work.study.get_trials(deepcopy=False)
         place = next((p for p, unit in work.units(trials).items() if unit.number == number), None)
@@ -215,7 +217,10 @@ def _hold(
         tell(work.study, unit, attributes, state=TrialState.FAIL)
         return None
     trial = open_trial(work.study, unit)
-    trial.set_user_attr(WORKER, work.worker)
+    try:
+        trial.set_user_attr(WORKER, work.worker)
+    except UpdateFinishedTrialError:  # another took this one for dead and queued it again
+        return None
     sign(work.study, unit)
     if queued:
         for name, value in {"role": EXTRA, **work.attributes, **unit.user_attrs}.items():
