@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from search_spaces._input import is_number
 from tuners.report.limits import rank
-from tuners.study.schema import STALE
+from tuners.study.schema import STALE, superseded
 
 if TYPE_CHECKING:
     import optuna
@@ -29,10 +29,14 @@ def trial_rows(trials: Sequence[optuna.trial.FrozenTrial], parameter: str | None
         scores, how. What is missing or of another kind than the record writes is None.
     """
     started = [trial for trial in trials if trial.state.name != "WAITING"]
-    return [_row(trial, parameter) for trial in sorted(started, key=lambda trial: trial.number)]
+    replaced = superseded(trials)
+    return [
+        _row(trial, parameter, trial.number in replaced)
+        for trial in sorted(started, key=lambda trial: trial.number)
+    ]
 
 
-def _row(trial: optuna.trial.FrozenTrial, parameter: str | None) -> dict:
+def _row(trial: optuna.trial.FrozenTrial, parameter: str | None, replaced: bool) -> dict:
     stored, params = trial.user_attrs, trial.params
     seconds = _number(stored.get("seconds"))
     if seconds is None and trial.datetime_start and trial.datetime_complete:
@@ -41,7 +45,7 @@ def _row(trial: optuna.trial.FrozenTrial, parameter: str | None) -> dict:
     role, how = (v if isinstance(v := stored.get(name), str) else None for name in ("role", "how"))
     return {
         "number": trial.number,
-        "state": "STALE" if role == STALE else trial.state.name,
+        "state": "STALE" if role == STALE or replaced else trial.state.name,
         "value": _number(trial.values[0]) if trial.values else None,
         "role": role or "search",
         "seed": _whole(stored.get("seed")),

@@ -274,11 +274,15 @@ def test_the_summary_is_a_function_of_the_storage_alone(tmp_path: Any) -> None:
     assert first | {"study_name": "kept", "title": "wine"} == second
 
 
-def test_a_trial_that_another_replaced_is_no_failure() -> None:
-    cut = make_trial(1e-3, None, 2, state=TrialState.FAIL, role="stale")
-    study = make_study(
-        bare=True, trials=[*make_trials(2), cut, make_trial(1e-3, 0.45, 3)], facts={"trials": 3}
-    )
+@pytest.mark.parametrize("told_by", ["role", "copy"])
+def test_a_trial_that_another_replaced_is_no_failure(told_by: str) -> None:
+    cut = make_trial(1e-3, None, 2, state=TrialState.FAIL)
+    copy = make_trial(1e-3, 0.45, 3)
+    if told_by == "role":
+        cut.user_attrs["role"] = "stale"
+    else:  # as Optuna's own retry and the queue mark the copy
+        copy.system_attrs |= {"failed_trial": 2, "retry_history": [2]}
+    study = make_study(bare=True, trials=[*make_trials(2), cut, copy], facts={"trials": 3})
     summary = summarize(study)
     check_strict_json(summary)
     assert summary["trials"][2]["state"] == "STALE"
