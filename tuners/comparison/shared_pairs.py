@@ -80,7 +80,7 @@ def _train(
         return train_pairs(design, seeds, on_epoch)
     names = [task.name for task in design.tasks]
     settings = {name: getattr(design, name) for name in _SETTINGS}
-    shares = np.array_split(seeds, min(pool.processes, len(seeds)))
+    shares = pool.shares(seeds)
     found: list[Pair] = []
     started = time.perf_counter()
     for trained in pool.map(_train_share, [(names, settings, part) for part in shares]):

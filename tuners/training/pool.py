@@ -38,6 +38,10 @@ class TrainingPool:
     def __init__(self, executor: ProcessPoolExecutor, processes: int) -> None:
         self._executor, self.processes = executor, processes
 
+    def shares(self, items: np.ndarray) -> list[np.ndarray]:
+        """Return items, one or more, in equal parts: one a process, none of them empty."""
+        return np.array_split(items, min(self.processes, len(items)))
+
     def map(
         self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]
     ) -> Iterator[Any]:
@@ -76,9 +80,7 @@ class TrainingPool:
             **settings: Further arguments of `tuners.train`.
         """
         started = time.perf_counter()
-        shares = [
-            part for part in np.array_split(np.arange(len(seeds)), self.processes) if part.size
-        ]
+        shares = self.shares(np.arange(len(seeds)))
         settings |= {"epochs": epochs, "width": -(-max(width, len(seeds)) // self.processes)}
         calls = [(task.name, learning_rates[part], seeds[part], settings) for part in shares]
         records: list[TrainingRecord] = []
@@ -112,12 +114,11 @@ def training_pool(processes: int, load: Callable[[], Tasks]) -> Iterator[Trainin
         for _ in range(processes):  # all of them start now, beside what comes first
             executor.submit(os.getpid)
         yield TrainingPool(executor, processes)
-        executor.shutdown()
-    except BaseException:
+    finally:  # what still trains then, as after Ctrl-C, is not waited for
+        own = list(executor._processes.values())  # `terminate_workers` is Python 3.14's
         executor.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
+        for process in own:
             process.terminate()
-        raise
 
 
 def available_cores() -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -40,6 +41,10 @@ def pid(tasks: dict[str, TuningTask]) -> int:
     time.sleep(1)  # so that the other process takes the next call
     assert list(tasks) == ["small"]
     return os.getpid()
+
+
+def sleep_for(_: Any, seconds: float) -> None:
+    time.sleep(seconds)
 
 
 def fail(_: Any) -> None:
@@ -120,10 +125,40 @@ def test_the_processes_end_with_the_one_that_started_them(tmp_path: Path) -> Non
     assert done.returncode == -9, done.stderr
     left = [int(each) for each in done.stdout.split()]
     assert len(set(left)) == 2
+    assert _have_ended(left)
+
+
+@pytest.mark.slow
+def test_the_end_waits_for_no_call_and_ends_no_other_process() -> None:
+    other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
+    other.start()
+    own: list[int] = []
+
+    def interrupt() -> None:
+        with training_pool(2, small_tasks) as pool:
+            assert pool is not None
+            own.extend(pool.map(pid, [(), ()]))
+            next(pool.map(sleep_for, [(0,), (600,), (600,)]))  # two are in it then
+            raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupt()
+        assert len(set(own)) == 2
+        assert _have_ended(own)
+        assert other.is_alive()
+    finally:
+        other.kill()
+        other.join()
+
+
+def _have_ended(processes: list[int]) -> bool:
     deadline = time.monotonic() + 30
-    while any(_runs(each) for each in left):
-        assert time.monotonic() < deadline
+    while any(map(_runs, processes)):
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.1)
+    return True
 
 
 def _runs(process: int) -> bool:
