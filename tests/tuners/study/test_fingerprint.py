@@ -103,8 +103,7 @@ def test_an_edit_changes_the_hash_of_its_part_alone(
     assert {name for name in PARTS if before[name] != after[name]} == {part}
 
 
-def described() -> dict[str, dict[str, str]]:
-    """Fingerprints of models whose configurations hold names, lambdas, classes and functions."""
+def without_configuration(units: int) -> Any:
     import keras
 
     class Mine(keras.Model):
@@ -114,6 +113,16 @@ def described() -> dict[str, dict[str, str]]:
 
         def call(self, x: Any) -> Any:
             return self.inner(x)
+
+    model = Mine(keras.layers.Dense(units))
+    model.compile("sgd", "mse")
+    model(keras.ops.zeros((1, 3)))
+    return model
+
+
+def described() -> dict[str, dict[str, str]]:
+    """Fingerprints of models whose configurations hold names, lambdas, classes and functions."""
+    import keras
 
     class Loss(keras.losses.Loss):
         def __init__(self) -> None:
@@ -126,15 +135,12 @@ def described() -> dict[str, dict[str, str]]:
         def get_config(self) -> dict[str, Any]:
             raise RuntimeError("none")
 
-    mine = Mine(keras.layers.Dense(2))
-    mine.compile("sgd", "mse")
-    mine(keras.ops.zeros((1, 3)))
     return {
         "plain": model_fingerprint(compiled()),
         "functions": model_fingerprint(compiled(loss=mean_error, metrics=(mean_error,))),
         "lambda": model_fingerprint(compiled(loss=lambda y, outputs: abs(y - outputs))),
         "objects": model_fingerprint(compiled(optimizer=adam(), metrics=(keras.metrics.AUC,))),
-        "no configuration": model_fingerprint(mine),
+        "no configuration": model_fingerprint(without_configuration(2)),
         "a loss without one": model_fingerprint(compiled(loss=Loss)),
     }
 
@@ -152,21 +158,8 @@ def test_the_same_builder_has_the_same_fingerprint_again_and_in_another_process(
 
 
 def test_a_model_without_a_configuration_counts_by_its_shapes() -> None:
-    import keras
-
-    class Mine(keras.Model):
-        def __init__(self, inner: Any) -> None:
-            super().__init__()
-            self.inner = inner
-
-        def call(self, x: Any) -> Any:
-            return self.inner(x)
-
     def build(units: int) -> Any:
-        model = Mine(keras.layers.Dense(units))
-        model.compile("sgd", "mse")
-        model(keras.ops.zeros((1, 3)))
-        return model_fingerprint(model)
+        return model_fingerprint(without_configuration(units))
 
     assert build(2) == build(2)
     assert build(2)["model architecture"] != build(3)["model architecture"]
