@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import datetime
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
-from tuners.study.heartbeat import BEAT, WORKER, at_work, backend, is_alive, sign
+from tuners.study.heartbeat import WORKER, at_work, backend, is_alive, sign
 from tuners.study.schema import EXTRA, PLACE, STALE, UNIT, superseded
 from tuners.study.storage import open_part
 
@@ -124,8 +123,8 @@ def handing_back(work: Work) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(Exception):  # the storage may be what ended the block
-            for trial in work.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                if trial.user_attrs.get(WORKER) == work.worker and not work.alone:
+            for trial in [] if work.alone else _running(work.study):
+                if trial.user_attrs.get(WORKER) == work.worker:
                     _queue_again(work.study, trial)
 
 
@@ -244,7 +243,7 @@ def _recover(work: Work) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             fail_stale_trials(work.study)  # of other machines
-        for trial in work.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        for trial in _running(work.study):
             if _is_dead(work, trial):
                 _queue_again(work.study, trial)
     trials = work.study.get_trials(deepcopy=False)
@@ -254,6 +253,10 @@ def _recover(work: Work) -> None:
             _copy(work.study, trial)
 
 
+def _running(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
 def _is_left(work: Work, trial: FrozenTrial, taken: set[int]) -> bool:
     running = trial.state == TrialState.RUNNING and trial.number not in taken
     extra = UNIT not in trial.user_attrs and WORKER in trial.user_attrs
@@ -261,12 +264,9 @@ def _is_left(work: Work, trial: FrozenTrial, taken: set[int]) -> bool:
 
 
 def _is_dead(work: Work, trial: FrozenTrial) -> bool:
-    worker = trial.user_attrs.get(WORKER)
-    if worker is None:  # it was taken and not signed for, or is no unit
-        started = trial.datetime_start or datetime.datetime.now()
-        age = (datetime.datetime.now() - started).total_seconds()
-        return UNIT in trial.user_attrs and age > BEAT
-    alive = is_alive(worker)
+    if WORKER not in trial.user_attrs:  # somebody else's
+        return False
+    alive = is_alive(trial.user_attrs[WORKER])
     if alive is None:  # of another machine: heartbeats tell, where there are any
         return not isinstance(backend(work.study._storage), RDBStorage)
     return not alive

@@ -197,16 +197,18 @@ def test_a_failed_unit_whose_copy_was_never_made_is_queued_again(study: optuna.S
         assert take_batch(work, drawn) == []
 
 
-def test_a_unit_that_nobody_signed_for_is_dead_after_a_while(
-    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+def test_a_unit_that_was_taken_and_not_signed_for_is_told_by_who_queued_it(
+    study: optuna.Study,
 ) -> None:
-    study.enqueue_trial({}, user_attrs={UNIT: "search"})
-    work_queue._ask(study)
+    with at_work(study) as gone:
+        study.enqueue_trial({}, user_attrs={UNIT: "search", WORKER: gone})
+        work_queue._ask(study)  # and there its process died
+    study.enqueue_trial({"x": 1.0})
+    work_queue._ask(study)  # somebody's own trial, which is nobody's to judge
     with at_work(study) as worker:
-        work = work_of(study, worker, total=1)
-        assert take_batch(work, drawn) == []
-        monkeypatch.setattr(work_queue, "BEAT", 0)
-        assert [unit.number for unit, _ in take_batch(work, drawn)] == [1]
+        units = take_batch(work_of(study, worker, total=1), drawn)
+        assert [unit.number for unit, _ in units] == [2]
+    assert study.trials[1].state.name == "RUNNING"
 
 
 def test_two_kinds_in_one_study_do_not_meet(study: optuna.Study) -> None:
@@ -264,15 +266,7 @@ def test_where_writes_land_late_nothing_is_done_twice(tmp_path: Path) -> None:
             mine.set_user_attr("tested", True)
 
         do_once(mine, "test", test_range, lambda: "tested" in mine.user_attrs, alone=False)
-        with at_work(mine) as worker:
-            work = work_of(mine, worker, total=7, batch=2)
-            while True:
-                units = take_batch(work, drawn)
-                for unit, place in units:
-                    if tell(mine, unit, OUTCOME, float(place or 0)) is not None:
-                        told.append(unit.number)
-                if not units and not wait(work):
-                    return
+        told.extend(work_to_the_end(mine, total=7, batch=2))
 
     together(run, 4)
     assert len(tested) == 1
@@ -287,15 +281,7 @@ def test_many_workers_do_every_unit_once(tmp_path: Path) -> None:
 
     def run(_: int) -> None:
         mine = optuna.load_study(study_name="s", storage=open_storage(address))
-        with at_work(mine) as worker:
-            work = work_of(mine, worker, total=23, batch=3)
-            while True:
-                units = take_batch(work, drawn)
-                for unit, place in units:
-                    if tell(mine, unit, OUTCOME, float(place or 0)) is not None:
-                        told.append(unit.number)
-                if not units and not wait(work):
-                    return
+        told.extend(work_to_the_end(mine, total=23, batch=3))
 
     optuna.create_study(study_name="s", storage=open_storage(address))
     together(run, 4)
@@ -304,6 +290,20 @@ def test_many_workers_do_every_unit_once(tmp_path: Path) -> None:
     assert sorted(told) == sorted(unit.number for unit in done)
     assert [unit.value for unit in done] == list(range(23))
     assert all(trial.state.is_finished() for trial in study.trials)
+
+
+def work_to_the_end(study: optuna.Study, **sizes: int) -> list[int]:
+    """Tell units until all are done, whoever did them; return the numbers of those told here."""
+    told = []
+    with at_work(study) as worker:
+        work = work_of(study, worker, **sizes)
+        while True:
+            units = take_batch(work, drawn)
+            for unit, place in units:
+                if tell(study, unit, OUTCOME, float(place or 0)) is not None:
+                    told.append(unit.number)
+            if not units and not wait(work):
+                return told
 
 
 def together(run: Any, workers: int) -> None:
