@@ -30,6 +30,7 @@ from tuners.cli.options import JobOptions
 from tuners.cli.tensorflow_logging import load_tensorflow
 from tuners.comparison.result import Comparison, recorded_comparison
 from tuners.engines import opening
+from tuners.engines.plan import rate_parameter
 from tuners.integrations.narrowing import as_bounds
 from tuners.report.terminal import start_block, trial_line
 from tuners.report.trial_rows import best_row, trial_rows
@@ -198,17 +199,12 @@ def _print_start(job: Job, screen: Screen) -> None:
     screen.note(start_block(facts, out=str(job.folder)))
 
 
-def parameter(label: str | None) -> str:
-    """Return the name of the rate among a trial's parameters."""
-    return "learning_rate" if label is None else f"learning_rate_{label}"
-
-
 def find_bounds(run: Run) -> None:
     """Find and record the bounds of all tasks, or wait for the process that does so."""
 
     def missing() -> list[str | None]:
         known = recording.recorded_bounds(run.study)
-        return [label for label in run.job.tasks if parameter(label) not in known]
+        return [label for label in run.job.tasks if rate_parameter(label) not in known]
 
     def test_ranges() -> None:
         for label in missing():
@@ -225,7 +221,7 @@ def find_bounds(run: Run) -> None:
 
 
 def _test_range(run: Run, label: str | None, task: TuningTask) -> None:
-    options, study, name = run.job.options, run.study, parameter(label)
+    options, study, name = run.job.options, run.study, rate_parameter(label)
     if options.bounds is not None:
         recording.record(study, bounds=as_bounds(options.bounds)[0], name=name)
         return
@@ -257,7 +253,7 @@ def search_rates(run: Run) -> None:
     with run.screen.stage("search", "epochs") as tell:
         search(
             _one_or_named(named),
-            _one_or_named({label: bounds[parameter(label)] for label in named}),
+            _one_or_named({label: bounds[rate_parameter(label)] for label in named}),
             engine=options.engine,
             sampler=options.sampler or "tpe",
             tuner=options.tuner or "bayesian",
@@ -289,7 +285,7 @@ def _trial_lines(run: Run) -> Callable[[optuna.Study, FrozenTrial], None]:
     def show(_: optuna.Study, trial: FrozenTrial) -> None:
         nonlocal best
         label = trial.params.get("optimizer")
-        row = trial_rows([trial], parameter(label))[0]
+        row = trial_rows([trial], rate_parameter(label))[0]
         best = best_row([each for each in (best, row) if each is not None], direction)
         value, number = (best["value"], best["number"]) if best else (None, None)
         line = trial_line(row, total=run.job.options.trials, best=value, best_number=number)
@@ -305,7 +301,7 @@ def compare_rates(run: Run) -> None:
         return
     best = study.best_trial
     label = best.params.get("optimizer") if None not in run.job.tasks else None
-    rate = float(best.params[parameter(label)])
+    rate = float(best.params[rate_parameter(label)])
     chosen, rival = run.job.tasks[label], tasks.baseline_task(options, run.job.tasks, label)
     known = recorded_comparison(study)
     if known is not None and _stands(known, options, rate, chosen, rival):

@@ -17,6 +17,11 @@ from tuners.training.pool import TrainingPool
 from tuners.training.records import How
 
 
+def rate_parameter(label: str | None) -> str:
+    """Return the name of the rate among a trial's parameters, of one optimizer or of the only."""
+    return "learning_rate" if label is None else f"learning_rate_{label}"
+
+
 @dataclass(frozen=True, eq=False)
 class Branch:
     """One task of a search with the parameter that holds its rate.

@@ -17,7 +17,7 @@ from tuners.curves.loss_curve import LossCurve
 from tuners.engines import optuna_engine
 from tuners.engines.names import DIRECTIONS, ENGINES, TUNERS, Direction
 from tuners.engines.opening import asked_settings, model_settings, open_study
-from tuners.engines.plan import Branch, SearchPlan
+from tuners.engines.plan import Branch, SearchPlan, rate_parameter
 from tuners.engines.samplers import check_sampler, make_pruner, pruner_name
 from tuners.integrations.narrowing import as_bounds
 from tuners.study.metadata import check_objective, machine_facts, task_facts
@@ -174,7 +174,7 @@ def _alone(engine: str, storage: BaseStorage) -> str:
 def _branches(task: Any, bounds: Any, curve: Any) -> tuple[Branch, ...]:
     if isinstance(task, TuningTask):
         found, own = as_bounds(bounds)
-        return (Branch(None, task, found, curve or own, "learning_rate"),)
+        return (Branch(None, task, found, curve or own, rate_parameter(None)),)
     if not isinstance(task, Mapping) or not task:
         raise InputError(
             f"`task` must be a TuningTask, or several by name, but got {type(task).__name__}."
@@ -192,7 +192,7 @@ def _branches(task: Any, bounds: Any, curve: Any) -> tuple[Branch, ...]:
             )
         found, own = as_bounds(bounds[label])
         chosen = (curve or {}).get(label, own)
-        branches.append(Branch(str(label), each, found, chosen, f"learning_rate_{label}"))
+        branches.append(Branch(str(label), each, found, chosen, rate_parameter(label)))
     return tuple(branches)
 
 

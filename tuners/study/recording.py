@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from search_spaces._input import InputError
 from search_spaces.learning_rate import LearningRateBounds
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import optuna
 
     from tuners.comparison.result import Comparison
+
+Entry = TypeVar("Entry")
 
 
 def record(
@@ -66,22 +68,26 @@ def recorded_bounds(study: optuna.Study) -> dict[str, LearningRateBounds]:
     """Return the bounds on a study by parameter name, {} where there are none.
 
     Raises:
-        ValueError: What the study carries as `bounds` is something else.
+        InputError: What the study carries as `bounds` is something else.
     """
-    stored = _stored(study, "bounds")
-    with readable(study, "bounds"):
-        return {name: LearningRateBounds.from_dict(entry) for name, entry in stored.items()}
+    return _read_entries(study, "bounds", LearningRateBounds.from_dict)
 
 
 def recorded_curves(study: optuna.Study) -> dict[str, LossCurve]:
     """Return the curves on a study by parameter name, {} where there are none.
 
     Raises:
-        ValueError: What the study carries as `curve` is something else.
+        InputError: What the study carries as `curve` is something else.
     """
-    stored = _stored(study, "curve")
-    with readable(study, "curve"):
-        return {name: LossCurve.from_dict(entry) for name, entry in stored.items()}
+    return _read_entries(study, "curve", LossCurve.from_dict)
+
+
+def _read_entries(
+    study: optuna.Study, key: str, read: Callable[[Mapping[str, Any]], Entry]
+) -> dict[str, Entry]:
+    stored = _stored(study, key)
+    with readable(study, key):
+        return {name: read(entry) for name, entry in stored.items()}
 
 
 def recorded_facts(study: optuna.Study) -> dict[str, Any]:
