@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -63,8 +63,10 @@ class TuningTask:
         resplit: `resplit(seed) -> (train, validation)` or `(train, validation, test)`: another
             split of the same rows, its preprocessing fitted inside. Return the third part where
             that preprocessing changes the test inputs (a scaler fitted on the new training rows);
-            without it `test` stays as it is. Without `resplit` the pairs of a comparison differ
-            in weights and order only.
+            without it `test` stays as it is. `"shuffle"` pools the rows of `train` and
+            `validation`, as they are, and draws both parts anew. With it every stage changes the
+            split with the seed (range test, trials, pairs); with None seeds vary weights and
+            order only.
         materialise: Read datasets of finite cardinality into arrays once, so that they train as
             lanes; warns that their `map` functions are frozen.
         facts: What the report should say of the data: plain strings and numbers.
@@ -89,7 +91,7 @@ class TuningTask:
     batch_size: int = 32
     class_weight: Mapping[int, float] | None = None
     baseline_learning_rate: float | None = None
-    resplit: Callable[[int], tuple[Data, ...]] | None = None
+    resplit: Callable[[int], tuple[Data, ...]] | Literal["shuffle"] | None = None
     materialise: bool = False
     facts: Mapping[str, str | int | float] | None = None
 
@@ -98,12 +100,16 @@ class TuningTask:
             raise InputError(
                 f"`name` must be a non-empty string, but got {self.name!r}; pass e.g. 'wine'."
             )
-        for argument, value in (("build_model", self.build_model), ("resplit", self.resplit)):
-            if not callable(value) and not (argument == "resplit" and value is None):
-                raise InputError(
-                    f"`{argument}` must be a function, but got {type(value).__name__}; "
-                    "pass the function itself, not what it returns."
-                )
+        if not callable(self.build_model):
+            raise InputError(
+                f"`build_model` must be a function, but got {type(self.build_model).__name__}; "
+                "pass the function itself, not what it returns."
+            )
+        if not (callable(self.resplit) or self.resplit in (None, "shuffle")):
+            raise InputError(
+                f"`resplit` must be a function, 'shuffle' or None, but got {self.resplit!r:.80}; "
+                "pass the function itself, not what it returns."
+            )
         keep = partial(object.__setattr__, self)
         keep("batch_size", check_whole(self.batch_size, "batch_size", cure="pass e.g. 32"))
         if self.baseline_learning_rate is not None:
@@ -118,6 +124,8 @@ class TuningTask:
             data = getattr(self, part)
             if part != "test" or data is not None:
                 keep(part, check_data(data, part, materialise=self.materialise))
+        if self.resplit == "shuffle":
+            _check_alike(self.train, self.validation)
 
     @property
     def streams(self) -> bool:
@@ -138,6 +146,9 @@ class TuningTask:
         """
         if seed is None or self.resplit is None:
             return self.train, self.validation, self.test
+        if self.resplit == "shuffle":
+            pooled = _join([self.train, self.validation])
+            return *draw_split(pooled, count_rows(self.validation), seed), self.test
         parts = self.resplit(seed)
         if not isinstance(parts, (tuple, list)) or len(parts) not in (2, 3):
             size = f" of {len(parts)}" if isinstance(parts, (tuple, list)) else ""
@@ -150,6 +161,19 @@ class TuningTask:
             for index, part in enumerate(parts)
         )
         return train, validation, rest[0] if rest else self.test
+
+
+def draw_split(rows: Data, held_out: int, seed: int) -> tuple[Data, Data]:
+    """Return `(train, validation)`, drawn at random from rows.
+
+    Args:
+        rows: A tuple of arrays or nests of them.
+        held_out: How many rows validate.
+        seed: Which ones.
+    """
+    order = np.random.default_rng(seed).permutation(count_rows(rows))
+    train = map_arrays(lambda array: array[order[held_out:]], rows)
+    return train, map_arrays(lambda array: array[order[:held_out]], rows)
 
 
 def with_data(task: TuningTask, **changes: Any) -> TuningTask:
@@ -218,6 +242,19 @@ def _join(batches: list[Any]) -> Any:
     flat = [list_arrays(batch) for batch in batches]
     joined = iter([np.concatenate(column) for column in zip(*flat, strict=True)])
     return map_arrays(lambda _: next(joined), batches[0])
+
+
+def _check_alike(train: Data, validation: Data) -> None:
+    """Check that rows of both parts can stand in one array."""
+    shapes = [
+        "a dataset" if is_dataset(data) else [array.shape[1:] for array in list_arrays(data)]
+        for data in (train, validation)
+    ]
+    if "a dataset" in shapes or shapes[0] != shapes[1]:
+        raise InputError(
+            "`resplit` 'shuffle' needs `train` and `validation` to hold arrays of the same "
+            f"shapes, but got rows of {shapes[0]} and {shapes[1]}; pass a function."
+        )
 
 
 def _check_class_weight(class_weight: object) -> None:

@@ -1,8 +1,9 @@
-"""How a learning rate is searched: range test, training, search, comparison, record, report.
+"""How a learning rate is searched: range test, training, search, choice, comparison, report.
 
 - `range_test`, `LossCurve`, `LearningRateRangeTest`: losses by rate, and bounds from them.
 - `train`, `TrainingRecord`: many rates and seeds trained in one compiled program.
 - `search`, `narrow`, `NarrowedSampler`, `OptunaOracle`, `PopulationTuner`: search inside bounds.
+- `choose`, `Choice`: one rate from all trials, and the rates that are as good.
 - `compare`, `Comparison`: the chosen rate against the baseline, in pairs.
 - `record`, `write_report`: onto an Optuna study, and from it to a page.
 
@@ -16,6 +17,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
+    from tuners.choosing.choice import Choice
+    from tuners.choosing.choosing import choose
     from tuners.comparison.comparing import compare
     from tuners.comparison.result import Comparison
     from tuners.curves.loss_curve import LossCurve
@@ -38,6 +41,8 @@ _HOMES = {
     "train": "tuners.training.runner",
     "TrainingRecord": "tuners.training.records",
     "search": "tuners.engines.searching",
+    "choose": "tuners.choosing.choosing",
+    "Choice": "tuners.choosing.choice",
     "compare": "tuners.comparison.comparing",
     "Comparison": "tuners.comparison.result",
     "NarrowedSampler": "tuners.integrations.optuna_sampler",
@@ -55,6 +60,8 @@ __all__ = [
     "train",
     "TrainingRecord",
     "search",
+    "choose",
+    "Choice",
     "compare",
     "Comparison",
     "NarrowedSampler",

@@ -18,6 +18,7 @@ from tuners.comparison.pairs import PAIRS_AT_ONCE, PairedDesign, aggregate_arms,
 from tuners.comparison.result import Comparison, judge_arms
 from tuners.comparison.shared_pairs import train_shared
 from tuners.comparison.statistics import FEWEST_PAIRS
+from tuners.engines.plan import SAME_RATE, same_rate
 from tuners.study.recording import record, record_facts
 from tuners.training import records
 from tuners.training.models import compiled_learning_rate
@@ -25,8 +26,6 @@ from tuners.training.pool import TrainingPool
 
 if TYPE_CHECKING:
     import optuna
-
-SAME_RATE = 0.01  # rates closer than this share are one rate
 
 
 def compare(
@@ -107,7 +106,7 @@ def compare(
         "baseline_learning_rate": baseline_rate,
         "epochs": epochs,
     }
-    if chosen_task is baseline_task and abs(chosen_rate / baseline_rate - 1) <= SAME_RATE:
+    if chosen_task is baseline_task and same_rate(chosen_rate, baseline_rate):
         comparison = Comparison(
             verdict="no_difference_shown",
             reason=f"The search chose the baseline: {chosen_rate:.4g} is within "

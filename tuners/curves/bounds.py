@@ -8,11 +8,11 @@ from search_spaces.learning_rate import LearningRateBounds
 from tuners.curves.finding import Finding
 from tuners.curves.ramp import read_ramp
 from tuners.curves.smoothing import Values
-from tuners.curves.sweep import Sweep, read_sweep
+from tuners.curves.sweep import read_sweep
 
 
 def read_bounds(
-    rates: Values, table: Values, declared: tuple[float, float], sweep: Sweep | None = None
+    rates: Values, table: Values, declared: tuple[float, float], kind: str
 ) -> LearningRateBounds:
     """Return the bounds of a curve inside the declared range.
 
@@ -20,10 +20,10 @@ def read_bounds(
         rates: The rate of each row, rising, `(steps,)`.
         table: The raw losses, `(steps, seeds)`.
         declared: The user's range, checked.
-        sweep: What is known of a sweep beside its losses; None for a ramp or a per-epoch curve.
+        kind: Of the curve.
     """
     with np.errstate(all="ignore"):  # losses may be anything; what is read is checked for sense
-        finding = read_ramp(rates, table) if sweep is None else read_sweep(rates, table, sweep)
+        finding = (read_sweep if kind == "sweep" else read_ramp)(rates, table)
     return _inside(finding, declared, table.shape[1])
 
 

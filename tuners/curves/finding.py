@@ -1,4 +1,4 @@
-"""What a reading of a curve found, and what all readings look for: enough points, a crossing."""
+"""What a reading of a curve found, and what all readings look for: enough points."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ import numpy as np
 from tuners.curves.smoothing import Values, finite_table
 
 FEWEST_ROWS = 8  # distinct rates below which a ramp shows no shape
-DRAWS = 200
-ONE_SEED = 0.25  # decades added at both ends where no second seed tells how runs differ
-WIDEST_END = 2.0  # decades of doubt in an end above which nothing is decided
 
 
 @dataclass(frozen=True)
@@ -70,29 +67,3 @@ def check_points(rates: Values, table: Values, fewest: int = FEWEST_ROWS) -> Fin
             "check the data and the loss.",
         )
     return None
-
-
-def check_doubt(lows: Values, highs: Values, suggestion: float) -> Finding | None:
-    """Return a finding where the intervals `(2,)` of the ends are too wide to decide, else None."""
-    doubt = max(np.ptp(lows), np.ptp(highs))
-    if doubt <= WIDEST_END:
-        return None
-    return Finding(
-        "too_noisy",
-        f"The seeds disagree by {doubt:.1f} decades on where the bounds lie; use more seeds, more "
-        "steps or larger batches.",
-        suggestion=suggestion,
-    )
-
-
-def crossing(x: Values, mean: Values, bottom: int, share: float) -> float:
-    """Return the last place before the bottom where `share` of the descent is not yet done."""
-    target = share * mean[bottom]
-    above = np.flatnonzero(mean[: bottom + 1] > target)
-    if not above.size:
-        return float(x[0])
-    i = int(above[-1])
-    if i >= bottom:
-        return float(x[bottom])
-    part = (mean[i] - target) / (mean[i] - mean[i + 1])
-    return float(x[i] + part * (x[i + 1] - x[i]))

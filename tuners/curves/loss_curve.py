@@ -15,11 +15,10 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from search_spaces.learning_rate import LearningRateBounds
-from tuners._checks import InputError, check_choice, check_pair, check_rate
+from tuners._checks import InputError, check_choice, check_pair
 from tuners.curves.bounds import read_bounds
 from tuners.curves.published_rules import apply_rule
 from tuners.curves.smoothing import smooth_curve
-from tuners.curves.sweep import Sweep
 from tuners.figures.curves import draw_loss_curve
 
 KINDS = ("ramp", "sweep", "per_epoch")
@@ -40,9 +39,7 @@ class LossCurve:
         kind: `"ramp"`, `"sweep"` or `"per_epoch"`.
         declared: The range `(low, high)` that would be searched without a range test; bounds
             stay inside it. None means the range of `learning_rates`.
-        coarse: The ramp that placed a sweep; None where there is none.
-        horizon: How many times longer the trainings to come are than those of a sweep, above 0;
-            None where it is unknown.
+        coarse: The ramp that placed a sweep, drawn above it; None where there is none.
         gradient_steps: What the measurement cost, in gradient steps of one model.
 
     Raises:
@@ -63,7 +60,6 @@ class LossCurve:
     kind: str = "ramp"
     declared: tuple[float, float] | None = None
     coarse: LossCurve | None = None
-    horizon: float | None = None
     gradient_steps: int | None = None
 
     def __post_init__(self) -> None:
@@ -88,8 +84,6 @@ class LossCurve:
         keep("losses", _frozen(table[order]))
         if self.declared is not None:
             keep("declared", check_pair(self.declared, "declared"))
-        if self.horizon is not None:
-            keep("horizon", check_rate(self.horizon, "horizon", cure="pass e.g. 8"))
         if self.gradient_steps is not None:
             keep("gradient_steps", int(self.gradient_steps))
 
@@ -125,13 +119,8 @@ class LossCurve:
             declared = self.declared
         if declared is None:
             declared = (float(self.learning_rates[0]), float(self.learning_rates[-1]))
-        sweep = self.as_sweep() if self.kind == "sweep" else None
-        return read_bounds(self.learning_rates, self.table, check_pair(declared, "declared"), sweep)
-
-    def as_sweep(self) -> Sweep:
-        """Return what is known of a sweep beside its losses."""
-        ramp = None if self.coarse is None else (self.coarse.learning_rates, self.coarse.table)
-        return Sweep(ramp, self.horizon)
+        pair = check_pair(declared, "declared")
+        return read_bounds(self.learning_rates, self.table, pair, self.kind)
 
     def suggest(self, rule: str | None = None) -> float:
         """Return one rate, by `bounds()` for None or else by a published rule, for comparison.

@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sklearn.exceptions import ConvergenceWarning
 
 from search_spaces.learning_rate import LearningRateBounds
+from tuners.engines.costs import record_search_cost
 from tuners.engines.plan import SearchPlan
 from tuners.integrations.keras_tuner_population import PopulationTuner
 from tuners.integrations.keras_tuner_space import begin_with
@@ -35,13 +36,15 @@ INITIAL_POINTS = 4  # random trials before the Gaussian process, the suggestion 
 def run(study: optuna.Study, plan: SearchPlan) -> None:
     """Run KerasTuner trials until the study holds `plan.trials` of them.
 
+    The baseline is trained first. Then come what the tuners propose:
+
     - bayesian, random: the suggestion, then what the oracle proposes. Where the Bayesian one asks
       for a rate again, which would score the same again, a random rate is tried.
-    - grid: `plan.trials` rates, evenly spaced in their logarithm from the lower to the upper
+    - grid: as many rates as trials are left, evenly spaced in their logarithm from the lower to the upper
       bound; the one nearest to the suggestion first. Where `trials` grew, the new grid is trained
       whole, so the study may hold more.
     - hyperband: trials with fewer epochs are stored as pruned; a promoted one is trained anew.
-      The reduction factor is the smallest for which a whole bracket fits into `plan.trials`.
+      The reduction factor is the smallest for which a whole bracket fits into the trials left.
 
     A trial that diverges is failed in the study; the oracle is told the worst score so far, since
     KerasTuner's would propose the same rate again after a failure.
@@ -63,7 +66,7 @@ def run(study: optuna.Study, plan: SearchPlan) -> None:
     ):
         warnings.simplefilter("ignore", ConvergenceWarning)
         StudyTuner(study, plan, folder).search(verbose=0)
-    _record_cost(study, plan)
+    record_search_cost(study, plan, [trial.user_attrs for trial in _own_trials(study)])
 
 
 class StudyTuner(PopulationTuner):
@@ -82,11 +85,13 @@ class StudyTuner(PopulationTuner):
         super().__init__(oracle, lanes=plan.batch, directory=directory, overwrite=True)
 
     def on_search_begin(self) -> None:
-        """Train a grid ahead, since its oracle waits for each point before it gives the next."""
+        """Train the baseline; and a grid, whose oracle waits for each point before the next."""
+        if self.plan.proposed < self.plan.trials:
+            self._train([(self.branch.baseline, self.plan.epochs)])
         if self.plan.tuner == "grid":
             entry = self.oracle.hyperparameters.space[0]
             rates = [self._clip(rate) for rate in [entry.default, *entry.values]]
-            rates = list(dict.fromkeys(rates))[: self.plan.trials]
+            rates = list(dict.fromkeys(rates))[: self.plan.proposed]
             for start in range(0, len(rates), self.lanes):
                 batch = rates[start : start + self.lanes]
                 self._train([(rate, self.plan.epochs) for rate in batch])
@@ -122,7 +127,7 @@ class StudyTuner(PopulationTuner):
             fresh = fresh[: plan.trials - done]
         if not fresh:
             return
-        seeds = [plan.seed + offset for offset in range(plan.seeds_per_trial)]
+        seeds = plan.seeds
         # all of them again, and in one compiled program of one size, so that an interrupted
         # search ends the same
         rates = np.repeat([rate for rate, _ in pairs], len(seeds))
@@ -156,12 +161,12 @@ class StudyTuner(PopulationTuner):
     ) -> None:
         rate, epochs = pair
         attributes = {
-            "role": "suggestion" if rate == self.branch.bounds.suggestion else "search",
+            "role": self._role(rate),
             "seed": self.plan.seed,
             **trial_attributes(record, lanes, seconds),
         }
         name, (low, high) = self.branch.parameter, self.branch.declared
-        score = float(record.best()[lanes].mean())
+        score = float(np.mean(record.scores()[lanes]))
         state, values = TrialState.COMPLETE, {}
         if attributes["diverged"] or not math.isfinite(score):
             attributes["diverged"], state = True, TrialState.FAIL
@@ -179,6 +184,10 @@ class StudyTuner(PopulationTuner):
         )
         if self.plan.on_trial is not None:
             self.plan.on_trial(self.study, self.study.trials[-1])
+
+    def _role(self, rate: float) -> str:
+        given = self.branch.given_rates()
+        return next((role for role, known in given.items() if rate == known), "search")
 
     def _end(self, trial: Any, epochs: int, found: FrozenTrial | None) -> None:
         score = None if found is None or found.user_attrs["diverged"] else found.value
@@ -204,22 +213,22 @@ def make_oracle(plan: SearchPlan) -> Any:
         "objective": keras_tuner.Objective(plan.objective, goal),
         "seed": keras_tuner_seed(plan.seed),
         "hyperparameters": branch.bounds.hyperparameters(branch.parameter),
-        "max_consecutive_failed_trials": plan.trials + 1,
+        "max_consecutive_failed_trials": plan.proposed + 1,
     }
     oracles = keras_tuner.oracles
     if tuner == "grid":
-        options["hyperparameters"] = grid(branch.bounds, plan.trials, branch.parameter)
-        return oracles.GridSearchOracle(max_trials=plan.trials, **options)
+        options["hyperparameters"] = grid(branch.bounds, plan.proposed, branch.parameter)
+        return oracles.GridSearchOracle(max_trials=plan.proposed, **options)
     if tuner == "bayesian":
         points = {"num_initial_points": INITIAL_POINTS}
-        oracle = oracles.BayesianOptimizationOracle(max_trials=plan.trials, **points, **options)
+        oracle = oracles.BayesianOptimizationOracle(max_trials=plan.proposed, **points, **options)
     elif tuner == "random":
-        oracle = oracles.RandomSearchOracle(max_trials=plan.trials, **options)
+        oracle = oracles.RandomSearchOracle(max_trials=plan.proposed, **options)
     else:
-        factor = hyperband_factor(plan.trials, plan.epochs)
+        factor = hyperband_factor(plan.proposed, plan.epochs)
         budget = {"max_epochs": plan.epochs, "factor": factor, "hyperband_iterations": None}
         oracle = oracles.HyperbandOracle(**budget, **options)
-        oracle.max_trials = plan.trials  # which its constructor does not take
+        oracle.max_trials = plan.proposed  # which its constructor does not take
     begin_with(oracle, [branch.parameter], [branch.bounds.suggestion])
     if tuner == "bayesian":
         _ask_afresh(oracle, branch.parameter)
@@ -313,12 +322,3 @@ def _by_rate(study: optuna.Study) -> dict[str, FrozenTrial]:
 
 def _key(rate: float, epochs: int) -> str:
     return f"{rate:.12g} for {epochs}"
-
-
-def _record_cost(study: optuna.Study, plan: SearchPlan) -> None:
-    own = _own_trials(study)
-    record_facts(
-        study,
-        epochs_search=sum(trial.user_attrs["epochs"] for trial in own) * plan.seeds_per_trial,
-        seconds_search=round(sum(trial.user_attrs["seconds"] for trial in own), 3),
-    )

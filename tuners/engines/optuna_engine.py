@@ -19,6 +19,7 @@ from optuna.pruners import NopPruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from tuners.engines.costs import record_search_cost
 from tuners.engines.plan import Branch, SearchPlan
 from tuners.engines.samplers import make_sampler
 from tuners.integrations.optuna_sampler import NarrowedSampler
@@ -73,29 +74,28 @@ def take_batch(work: Work, plan: SearchPlan) -> list[Member]:
 
 
 def _draw(work: Work, plan: SearchPlan, frozen: FrozenTrial, place: int | None) -> Member:
-    """Draw a trial's rate, unless it has one; a place below the number of tasks is a suggestion."""
+    """Draw a trial's rate, unless it has one; the first places are suggestions and baselines."""
     drawn = any(branch.parameter in frozen.params for branch in plan.branches)
-    suggested = None
-    if place is not None and place < len(plan.branches):
-        suggested = plan.branches[place]
+    given = plan.given[place] if place is not None and place < len(plan.given) else None
     seed = frozen.number if place is None else place
-    sampler = None if drawn else _sampler(plan, seed, suggested)
+    sampler = None if drawn else _sampler(plan, seed, given)
     trial = work_queue.open_trial(work.study, frozen, sampler)
     if "role" not in frozen.user_attrs:
-        trial.set_user_attr("role", "search" if suggested is None else "suggestion")
+        trial.set_user_attr("role", "search" if given is None else given[1])
     return _member(plan, frozen, trial, _suggest(trial, plan))
 
 
-def _sampler(plan: SearchPlan, place: int, suggested: Branch | None) -> BaseSampler:
+def _sampler(plan: SearchPlan, place: int, given: tuple[Branch, str, float] | None) -> BaseSampler:
     sampler: BaseSampler = NarrowedSampler(
         {branch.parameter: (branch.bounds.low, branch.bounds.high) for branch in plan.branches},
         make_sampler(plan.sampler, plan.seed, place),
     )
-    if suggested is None:
+    if given is None:
         return sampler
-    fixed: dict[str, Any] = {suggested.parameter: suggested.bounds.suggestion}
-    if suggested.label is not None:
-        fixed["optimizer"] = suggested.label
+    branch, _, rate = given
+    fixed: dict[str, Any] = {branch.parameter: rate}
+    if branch.label is not None:
+        fixed["optimizer"] = branch.label
     with warnings.catch_warnings():
         # marked experimental since Optuna 2.4; what it fixes is checked in our tests
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -122,9 +122,9 @@ def _member(
 
 
 def _train_batch(work: Work, plan: SearchPlan, members: list[Member]) -> None:
-    seeds = [plan.seed + offset for offset in range(plan.seeds_per_trial)]
+    seeds = plan.seeds
     groups = [[member for member in members if member.branch is branch] for branch in plan.branches]
-    done = len(work.done()) * plan.seeds_per_trial * plan.epochs
+    done = len(work.done()) * plan.splits * plan.epochs
     results: list[tuple[Member, TrainingRecord, np.ndarray, bool]] = []
     for group in groups:
         if not group:
@@ -160,7 +160,7 @@ def _train_batch(work: Work, plan: SearchPlan, members: list[Member]) -> None:
 def _progress(plan: SearchPlan, before: int) -> Callable[[int, int], None] | None:
     if plan.on_epoch is None:
         return None
-    tell, total = plan.on_epoch, plan.trials * plan.seeds_per_trial * plan.epochs
+    tell, total = plan.on_epoch, plan.trials * plan.splits * plan.epochs
     return lambda done, _: tell(min(before + done, total), total)
 
 
@@ -195,7 +195,7 @@ def _tell(
 ) -> None:
     seconds = record.seconds * len(lanes) / len(record.seeds)
     attributes = trial_attributes(record, lanes, seconds)
-    score = float(record.best()[lanes].mean())
+    score = float(np.mean(record.scores()[lanes]))
     state = TrialState.PRUNED if pruned else None
     if attributes["diverged"] or not np.isfinite(score):
         state = TrialState.FAIL
@@ -211,8 +211,4 @@ def _record_cost(work: Work, plan: SearchPlan) -> None:
         for trial in work.study.get_trials(deepcopy=False)
         if trial.state.is_finished() and "epochs" in trial.user_attrs
     ]
-    record_facts(
-        work.study,
-        epochs_search=sum(each.get("epochs", 0) for each in finished) * plan.seeds_per_trial,
-        seconds_search=round(sum(each.get("seconds", 0.0) for each in finished), 3),
-    )
+    record_search_cost(work.study, plan, finished)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.pruners import BasePruner
 
@@ -15,6 +16,13 @@ from tuners.curves.loss_curve import LossCurve
 from tuners.engines.names import Direction
 from tuners.training.pool import TrainingPool
 from tuners.training.records import How
+
+SAME_RATE = 0.01  # rates closer than this share are one rate
+
+
+def same_rate(one: float, other: float) -> bool:
+    """Whether two rates are one rate, within 1 %."""
+    return abs(one / other - 1) <= SAME_RATE
 
 
 def rate_parameter(label: str | None) -> str:
@@ -32,6 +40,7 @@ class Branch:
         bounds: Where its rate is searched.
         curve: The curve that the bounds came from, or None.
         parameter: Name of the rate among a trial's parameters.
+        baseline: The rate to beat, which is a trial too.
     """
 
     label: str | None
@@ -39,11 +48,24 @@ class Branch:
     bounds: LearningRateBounds
     curve: LossCurve | None
     parameter: str
+    baseline: float
 
     @property
     def declared(self) -> tuple[float, float]:
         """The range that the study stores: what was declared, else the bounds."""
         return self.bounds.declared or (self.bounds.low, self.bounds.high)
+
+    def given_rates(self) -> dict[str, float]:
+        """Return the rates that are trained first, by the role of their trials.
+
+        The baseline is left out where the declared range, which the study stores, does not hold it,
+        and where the suggestion is the same rate.
+        """
+        low, high = self.declared
+        rates = {"suggestion": self.bounds.suggestion, "baseline": self.baseline}
+        if not low <= self.baseline <= high or same_rate(*rates.values()):
+            del rates["baseline"]
+        return rates
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +78,7 @@ class SearchPlan:
     tuner: str
     trials: int
     epochs: int
-    seeds_per_trial: int
+    splits: int
     batch: int
     objective: str
     direction: Direction
@@ -75,13 +97,30 @@ class SearchPlan:
         return self.tuner if self.engine == "keras-tuner" else self.sampler
 
     @property
+    def seeds(self) -> np.ndarray:
+        """Seeds of the lanes of every trial, one a split, (splits,)."""
+        return self.seed + np.arange(self.splits)
+
+    @property
+    def given(self) -> list[tuple[Branch, str, float]]:
+        """The first trials: of each branch the suggestion, then of each the baseline."""
+        rates = [(branch, branch.given_rates()) for branch in self.branches]
+        roles = ("suggestion", "baseline")
+        return [(b, role, known[role]) for role in roles for b, known in rates if role in known]
+
+    @property
+    def proposed(self) -> int:
+        """Trials without the first branch's baseline, which has its place from the second on."""
+        return self.trials - (self.trials > 1 and "baseline" in self.branches[0].given_rates())
+
+    @property
     def tasks(self) -> list[TuningTask]:
         """The tasks of all branches."""
         return [branch.task for branch in self.branches]
 
     def settings(self) -> dict[str, Any]:
         """Return what the plan adds to `opening.asked_settings`, as plain values."""
-        plain: dict[str, Any] = {"batch": self.batch, "seeds_per_trial": self.seeds_per_trial}
+        plain: dict[str, Any] = {"batch": self.batch}
         for branch in self.branches:
             bounds, name = (branch.bounds.low, branch.bounds.high), branch.parameter
             plain[f"bounds of {name}"] = "{:.6g} to {:.6g}".format(*bounds)

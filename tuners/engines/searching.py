@@ -12,7 +12,7 @@ from optuna.storages import BaseStorage
 
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
-from tuners._checks import check_choice, check_whole
+from tuners._checks import check_choice, check_rate, check_whole
 from tuners.curves.loss_curve import LossCurve
 from tuners.engines import optuna_engine
 from tuners.engines.names import DIRECTIONS, ENGINES, TUNERS, Direction
@@ -36,9 +36,9 @@ def search(
     engine: str = "optuna",
     sampler: str = "tpe",
     tuner: str = "bayesian",
-    trials: int = 24,
+    trials: int = 12,
     epochs: int = 30,
-    seeds_per_trial: int = 1,
+    splits: int = 4,
     storage: str | BaseStorage | None = None,
     study_name: str | None = None,
     seed: int = 0,
@@ -46,17 +46,19 @@ def search(
     objective: str = "val_loss",
     direction: Direction | None = None,
     curve: LossCurve | Mapping[str, LossCurve] | None = None,
-    batch: int = 8,
+    batch: int = 4,
     how: How | None = None,
     on_trial: Callable[[optuna.Study, optuna.trial.FrozenTrial], None] | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
+    baseline: float | None = None,
     pool: TrainingPool | None = None,
 ) -> optuna.Study:
     """Search the learning rate inside its bounds, and return the study that records it all.
 
-    The first trial is the bounds' suggestion. Every trial trains with the same seeds, so that
-    trials differ in the rate alone; its score is the objective at its best epoch, the mean over
-    its seeds. A trial that diverges is stored as failed, with its curves. With a storage the
+    The first trials are the bounds' suggestion and the baseline. Every trial trains on the same
+    splits, so that trials differ in the rate alone. Its value is the mean over its splits of
+    `TrainingRecord.scores`; the best single epochs stand beside it. A trial of which most lanes
+    diverge is stored as failed, with its curves. `choose(study)` names a rate. With a storage the
     same call resumes an earlier one that stopped, and `trials` may grow; with one process
     the study is the same as without the stop. With a journal file or PostgreSQL several
     processes may make the same call: they share the trials, and what one leaves when it dies
@@ -71,9 +73,10 @@ def search(
         engine: "optuna" or "keras-tuner".
         sampler: For Optuna: "tpe", "gp", "random", "qmc" or "cmaes".
         tuner: For KerasTuner: "bayesian", "random", "hyperband" or "grid".
-        trials: Trials of the study in all, the suggestion among them, 1 or more.
+        trials: Trials of the study in all, suggestion and baseline among them, 1 or more.
         epochs: Epochs of a trial, 1 or more.
-        seeds_per_trial: Lanes of a trial, with seeds `seed`, `seed + 1`, ...; 1 or more.
+        splits: Lanes of a trial, 1 or more, with the seeds and splits `seed`, `seed + 1`, ...;
+            where the task has no splits, they differ in weights and order only.
         storage: None (memory), an address such as "sqlite:///study.db" (one process),
             "journal:///study.journal" (several on one machine), a PostgreSQL one (several
             machines), or Optuna's storage.
@@ -89,6 +92,7 @@ def search(
         how: Force "population" or "sequential" training; None lets the model decide.
         on_trial: Called with the study and each finished trial.
         on_epoch: Called with (lane-epochs done, lane-epochs of the search in all).
+        baseline: The rate to beat; None for the task's, or what the model was compiled with.
         pool: Processes that train, which know the tasks by name; None trains here.
 
     Returns:
@@ -123,13 +127,13 @@ def search(
         check_choice(direction, DIRECTIONS, "direction")
     opened = open_storage(storage)
     plan = SearchPlan(
-        branches=_branches(task, bounds, curve),
+        branches=_branches(task, bounds, curve, baseline, check_whole(epochs, "epochs")),
         engine=engine,
         sampler=sampler,
         tuner=tuner,
         trials=check_whole(trials, "trials"),
         epochs=check_whole(epochs, "epochs"),
-        seeds_per_trial=check_whole(seeds_per_trial, "seeds_per_trial"),
+        splits=check_whole(splits, "splits"),
         batch=check_whole(batch, "batch"),
         objective=objective,
         direction=direction or direction_of(objective),
@@ -171,10 +175,16 @@ def _alone(engine: str, storage: BaseStorage) -> str:
     return one_process_only(storage)
 
 
-def _branches(task: Any, bounds: Any, curve: Any) -> tuple[Branch, ...]:
+def _branches(
+    task: Any, bounds: Any, curve: Any, baseline: float | None, epochs: int
+) -> tuple[Branch, ...]:
+    def rival(each: TuningTask) -> float:
+        known = task_facts(each, epochs)["baseline_learning_rate"] if baseline is None else baseline
+        return check_rate(known, "baseline")
+
     if isinstance(task, TuningTask):
         found, own = as_bounds(bounds)
-        return (Branch(None, task, found, curve or own, rate_parameter(None)),)
+        return (Branch(None, task, found, curve or own, rate_parameter(None), rival(task)),)
     if not isinstance(task, Mapping) or not task:
         raise InputError(
             f"`task` must be a TuningTask, or several by name, but got {type(task).__name__}."
@@ -192,7 +202,8 @@ def _branches(task: Any, bounds: Any, curve: Any) -> tuple[Branch, ...]:
             )
         found, own = as_bounds(bounds[label])
         chosen = (curve or {}).get(label, own)
-        branches.append(Branch(str(label), each, found, chosen, rate_parameter(label)))
+        name = rate_parameter(label)
+        branches.append(Branch(str(label), each, found, chosen, name, rival(each)))
     return tuple(branches)
 
 
@@ -217,7 +228,8 @@ def _record_start(study: optuna.Study, plan: SearchPlan) -> None:
             "sampler": plan.algorithm,
             "pruner": plan.pruner_name,
             "seed": plan.seed,
-            "seeds_per_trial": plan.seeds_per_trial,
+            "splits": plan.splits,
+            "resplit": all(branch.task.resplit is not None for branch in plan.branches),
             "trials": plan.trials,
             "started": recorded_facts(study).get("started", now),
         },

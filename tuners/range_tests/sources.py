@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces.task import TuningTask, count_rows, is_dataset, list_arrays, map_arrays
+from search_spaces.task import (
+    TuningTask,
+    count_rows,
+    draw_split,
+    is_dataset,
+    list_arrays,
+    map_arrays,
+)
 from tuners._checks import InputError
 from tuners.training.models import first_rows, model_variables
 from tuners.training.state import state_kept
@@ -23,7 +30,6 @@ def as_task(
     validation: Any,
     batch_size: int,
     stack: contextlib.ExitStack,
-    scored: bool = True,
 ) -> TuningTask:
     """Return the task that a source stands for.
 
@@ -34,7 +40,6 @@ def as_task(
         validation: Validation data, or None for a tenth of the rows.
         batch_size: Rows to a step.
         stack: Where the keeping of a model's state is entered.
-        scored: Whether validation data will be used.
 
     Raises:
         ValueError: The source is none of these, or does not go with the data.
@@ -51,9 +56,12 @@ def as_task(
             "`x` must hold the training inputs for a model or a builder, but got None; "
             "call range_test(model, x, y)."
         )
-    train, validation = _split(x, y, validation, scored)
+    resplit: Any = "shuffle" if validation is None and not is_dataset(x) else None
+    train, validation = _split(x, y, validation)
     builder = _builder(source, train, stack)
-    return TuningTask("range test", builder, train, validation, batch_size=batch_size)
+    return TuningTask(
+        "range test", builder, train, validation, batch_size=batch_size, resplit=resplit
+    )
 
 
 def _builder(source: Any, train: Any, stack: contextlib.ExitStack) -> Callable[[], Any]:
@@ -124,15 +132,10 @@ def copy_of(model: Any, sample: Any) -> Any:
     return copy
 
 
-def _split(x: Any, y: Any, validation: Any, scored: bool) -> tuple[Any, Any]:
+def _split(x: Any, y: Any, validation: Any) -> tuple[Any, Any]:
     if is_dataset(x):
         if y is not None:
             raise InputError("`y` must be left out where `x` is a dataset, which brings targets.")
-        if validation is None and scored:
-            raise InputError(
-                "`validation` must be given where `x` is a dataset, whose rows cannot be set "
-                "aside; pass another dataset or (x, y), or use mode='ramp'."
-            )
         return x, x if validation is None else validation
     if y is None:
         raise InputError("`y` must hold the training targets, but got None.")
@@ -144,11 +147,4 @@ def _split(x: Any, y: Any, validation: Any, scored: bool) -> tuple[Any, Any]:
         raise InputError(
             f"`x` and `y` must have the same number of rows, 2 or more, but got {sorted(rows)}."
         )
-    count = count_rows(data)
-    order = np.random.default_rng(0).permutation(count)
-    cut = max(1, round(VALIDATION_SHARE * count))
-
-    def take(chosen: np.ndarray) -> Any:
-        return tuple(map_arrays(lambda array: array[chosen], part) for part in data)
-
-    return take(order[cut:]), take(order[:cut])
+    return draw_split(data, max(1, round(VALIDATION_SHARE * count_rows(data))), seed=0)

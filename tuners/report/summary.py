@@ -25,6 +25,7 @@ from tuners.report.trial_rows import (
     shown_curves,
     trial_rows,
 )
+from tuners.study.parameters import float_distributions, pick_rate
 from tuners.study.passwords import hide_passwords
 from tuners.study.schema import gather_facts, plain
 
@@ -60,9 +61,9 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
     direction = "maximize" if directions[0] == "maximize" else "minimize"
     if len(directions) > 1:
         notes.append(f"The study has {len(directions)} objectives; this page reads the first.")
-    distributions = _distributions(stored)
+    distributions = float_distributions(stored)
     best = best_row(trial_rows(stored, None), direction)
-    parameter = _pick_parameter([*bounds, *curves], distributions, best["params"] if best else {})
+    parameter = pick_rate([*bounds, *curves], distributions, best["params"] if best else {})
     rows = hide_passwords(trial_rows(stored, parameter))
     waiting = sum(trial.state.name == "WAITING" for trial in stored)
     running = sum(row["state"] == "RUNNING" for row in rows)
@@ -159,32 +160,6 @@ def _read_comparison(stored: Any, notes: list[str]) -> dict[str, Any] | None:
     except (ValueError, TypeError, KeyError, AttributeError):
         notes.append("The study's `comparison` cannot be read and is left out.")
         return None
-
-
-def _distributions(trials: list[optuna.trial.FrozenTrial]) -> dict[str, dict[str, Any]]:
-    """Return low, high and log of every float parameter that the trials have."""
-    found: dict[str, dict[str, Any]] = {}
-    for trial in trials:
-        for name, distribution in trial.distributions.items():
-            low, high = getattr(distribution, "low", None), getattr(distribution, "high", None)
-            if isinstance(low, float) and isinstance(high, float):
-                log = bool(getattr(distribution, "log", False))
-                found[str(name)] = {"low": low, "high": high, "log": log}
-    return found
-
-
-def _pick_parameter(
-    recorded: list[str], distributions: Mapping[str, Mapping[str, Any]], best: Mapping[str, Any]
-) -> str | None:
-    """Return the learning rate's name: a recorded one the best trial used, else the likeliest."""
-    likely = list(recorded)
-    if not likely:
-        likely = [name for name in distributions if "learning_rate" in name.lower()]
-        likely += [name for name in distributions if name.lower() in ("lr", "eta", "step_size")]
-        likely += [name for name in distributions if name.lower().endswith("lr")]
-        likely += [name for name, entry in distributions.items() if entry["log"]]
-        likely = [name for name in likely if distributions[name]["low"] > 0]
-    return next((name for name in likely if name in best), likely[0] if likely else None)
 
 
 def _baseline(

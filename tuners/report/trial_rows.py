@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from search_spaces._input import is_number
 from tuners.report.limits import rank
+from tuners.study.parameters import rate_of
 from tuners.study.schema import STALE, superseded
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def _row(trial: optuna.trial.FrozenTrial, parameter: str | None, replaced: bool)
     seconds = _number(stored.get("seconds"))
     if seconds is None and trial.datetime_start and trial.datetime_complete:
         seconds = (trial.datetime_complete - trial.datetime_start).total_seconds()
-    learning_rate, scores = _number(_rate_of(params, parameter)), stored.get("scores")
+    name, scores = rate_of(params, parameter), stored.get("scores")
+    learning_rate = _number(params.get(name)) if name else None
     role, how = (v if isinstance(v := stored.get(name), str) else None for name in ("role", "how"))
     return {
         "number": trial.number,
@@ -58,15 +60,6 @@ def _row(trial: optuna.trial.FrozenTrial, parameter: str | None, replaced: bool)
         "scores": _numbers(scores) if isinstance(scores, (list, tuple)) else None,
         "how": how,
     }
-
-
-def _rate_of(params: Mapping[str, Any], parameter: str | None) -> Any:
-    # with several optimizers each has a rate of its own name, and a trial has one of them
-    if parameter is None or parameter in params:
-        return params.get(parameter) if parameter else None
-    if "optimizer" not in params:
-        return None
-    return next((params[name] for name in params if name.startswith("learning_rate")), None)
 
 
 def best_row(rows: Sequence[Mapping[str, Any]], direction: str) -> dict | None:

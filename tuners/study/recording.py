@@ -1,4 +1,4 @@
-"""Curve, bounds, facts, trials and comparison onto an Optuna study, and back: plain attributes."""
+"""Curve, bounds, facts, choice and comparison onto an Optuna study, and back: plain attributes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tuners.study.schema import FACT, gather_facts, plain
 if TYPE_CHECKING:
     import optuna
 
+    from tuners.choosing.choice import Choice
     from tuners.comparison.result import Comparison
 
 Entry = TypeVar("Entry")
@@ -24,15 +25,17 @@ def record(
     *,
     curve: LossCurve | None = None,
     bounds: LearningRateBounds | None = None,
+    choice: Choice | None = None,
     comparison: Comparison | None = None,
     name: str = "learning_rate",
 ) -> None:
-    """Write a curve, bounds or a comparison onto a study; what is None is left as it is.
+    """Write curve, bounds, choice or comparison onto a study; what is None is left as it is.
 
     Args:
         study: Any Optuna study, in any storage.
         curve: The range test's curve of parameter `name`.
         bounds: The bounds of parameter `name`.
+        choice: What `choose` returned.
         comparison: The comparison of the chosen rate with the baseline.
         name: The parameter that curve and bounds belong to.
 
@@ -48,6 +51,8 @@ def record(
         _merge(study, "curve", {name: plain(curve.to_dict())})
     if bounds is not None:
         _merge(study, "bounds", {name: bounds.to_dict()})
+    if choice is not None:
+        study.set_user_attr("choice", choice.to_dict())
     if comparison is not None:
         study.set_user_attr("comparison", plain(comparison.to_dict(), 12))
 

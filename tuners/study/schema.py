@@ -6,7 +6,9 @@ As user attributes, which any storage keeps (plain numbers, strings, lists), a s
 |---------------|-------------------------------------------------------------------------------|
 | `bounds`      | parameter name -> `LearningRateBounds.to_dict()`                                |
 | `curve`       | parameter name -> `LossCurve.to_dict()`, 6 significant digits                   |
+| `choice`      | `Choice.to_dict()`                                                              |
 | `comparison`  | `Comparison.to_dict()`                                                          |
+| `gradient_steps` | steps of one model that the search has trained                               |
 | `fact NAME`   | what was run: task, data, model, versions, machine, settings, cost; one each    |
 
 A trial carries `role` ("search", "suggestion", "baseline", "queued", "stale"), `seed`, `diverged`,
@@ -74,29 +76,38 @@ def plain(value: Any, digits: int = 6) -> Any:
     return value
 
 
+def _mean(curves: np.ndarray) -> np.ndarray:
+    """Return the mean over lanes of what is finite, by epoch; NaN where nothing is."""
+    known = np.isfinite(curves)
+    total = np.where(known, curves, 0.0).sum(axis=0)
+    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+
+
 def trial_attributes(record: TrainingRecord, lanes: np.ndarray, seconds: float) -> dict[str, Any]:
     """Return what a study keeps of a trial's lanes, as plain values.
 
     Args:
         record: The record that holds the lanes.
-        lanes: Indices of the trial's lanes, one a seed, `(seeds,)`.
+        lanes: Indices of the trial's lanes, one a split, `(splits,)`.
         seconds: The trial's share of the time.
 
     Returns:
-        `diverged` (any of its lanes did), `epochs` (that ran, the one of the divergence
-        included), `best_epoch` (0-based, the median over seeds), `seconds`, `how`, `scores`
-        (one a seed) and `curves` (name to the mean over seeds, by epoch).
+        `diverged` (most of its lanes did), `epochs` (that ran, the one of the divergence
+        included), `best_epoch` (0-based, the median over splits), `seconds`, `how`, `scores` and
+        `best_values` (the raw best epochs), one a split, and `curves` (name to the mean over the
+        splits that are finite, by epoch).
     """
     ran = int(np.isfinite(record.loss[lanes]).any(axis=0).sum())
     curves = {"loss": record.loss, "val_loss": record.val_loss, **record.metrics}
     return plain(
         {
-            "diverged": bool(record.diverged[lanes].any()),
+            "diverged": bool(record.diverged[lanes].mean() > 0.5),
             "epochs": max(ran, int(record.diverged_epoch[lanes].max()) + 1),
             "best_epoch": int(np.median(record.best_epoch[lanes])),
             "seconds": seconds,
             "how": record.how,
-            "scores": record.best()[lanes],
-            "curves": {name: curve[lanes].mean(axis=0) for name, curve in curves.items()},
+            "scores": record.scores()[lanes],
+            "best_values": record.best()[lanes],
+            "curves": {name: _mean(curve[lanes]) for name, curve in curves.items()},
         }
     )

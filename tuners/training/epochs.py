@@ -69,6 +69,7 @@ def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:
         diverged_epoch=curves.diverged_epoch,
         initial_val_loss=curves.initial_val_loss,
         objective=plan.objective,
+        direction=plan.direction,
         seconds=time.perf_counter() - started,
         how=how_done,
         why=why,

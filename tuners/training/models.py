@@ -309,12 +309,18 @@ def steps_per_epoch(task: TuningTask) -> int:
     Raises:
         ValueError: The training data are a dataset of unknown or infinite length.
     """
+    batches = batches_of(task)
+    if not batches:
+        raise InputError(
+            "`train` must have a known finite length here, but its cardinality is "
+            f"{int(task.train.cardinality())}; use `.take(n)` or "
+            "`tf.data.experimental.assert_cardinality`."
+        )
+    return batches
+
+
+def batches_of(task: TuningTask) -> int:
+    """Return the number of batches of an epoch, the short last one included; 0 where unknown."""
     if is_dataset(task.train):
-        cardinality = int(task.train.cardinality())
-        if cardinality < 0:
-            raise InputError(
-                "`train` must have a known finite length here, but its cardinality is "
-                f"{cardinality}; use `.take(n)` or `tf.data.experimental.assert_cardinality`."
-            )
-        return cardinality
+        return max(int(task.train.cardinality()), 0)
     return -(-count_rows(task.train) // task.batch_size)

@@ -19,6 +19,12 @@ How = Literal["population", "sequential"]
 # it passes 100 soon after 10. Higher is safer: a bad run that is not caught has a bad score.
 FAR_ABOVE = 10.0
 
+# Of the epochs, whose best mean in a row is a lane's score. Measured on 36 small tasks, 16 rates on
+# 4 splits: mean excess test loss of the chosen rate 7.3 % by the best single epoch, 4.1 % by 5 epochs,
+# 4.5 % by a quarter of them, 3.5 % by half, 3.8 % by 70 %, 4.2 % by cross-fitting, and 4.2 % where
+# the test losses of those 4 splits chose themselves.
+SCORED_SHARE = 0.5
+
 Direction = Literal["minimize", "maximize"]
 
 # Keras's metrics that are better high: their default names, and the usual short ones, without "_"
@@ -97,6 +103,7 @@ class TrainingRecord:
         diverged_epoch: 0-based epoch in which it turned non-finite, -1 where it did not, (lanes,).
         initial_val_loss: Validation loss before any training, (lanes,): where the loss started.
         objective: The value that decided the best epoch, for example "val_loss".
+        direction: "minimize" or "maximize", of the objective.
         seconds: Time of the whole call, compilation included.
         how: "population" or "sequential".
         why: The reason for `how`, in words.
@@ -131,6 +138,7 @@ class TrainingRecord:
     how: How
     why: str
     chunk_size: int
+    direction: Direction = "minimize"
     weights: list[list[np.ndarray]] | None = None
     interrupted: bool = False
 
@@ -152,6 +160,40 @@ class TrainingRecord:
         found = curve[np.arange(len(curve)), np.maximum(self.best_epoch, 0)]
         return np.where(self.best_epoch >= 0, found, np.nan)
 
+    def scores(self) -> np.ndarray:
+        """Return the score of each lane, (lanes,): the objective's best mean over nearby epochs.
+
+        The best single epoch favours noisy, that is high, rates: the lowest of many noisy values
+        lies far below their mean. So a score is the best mean of `score_window(epochs)` epochs
+        in a row. A lane that diverged has no lucky epoch before it: it scores the worst finite
+        value that it had, its untrained loss among them; NaN where it had none.
+        """
+        sign = 1.0 if self.direction == "minimize" else -1.0
+        values = sign * self.curve(self.objective)
+        seen = values
+        if self.objective == "val_loss":
+            seen = np.column_stack([self.initial_val_loss, values])
+        worst = np.where(np.isfinite(seen), seen, -np.inf).max(axis=1)
+        steady = _lowest_mean(values, score_window(values.shape[1]))
+        found = np.where(self.diverged, worst, steady)
+        return sign * np.where(np.isfinite(found), found, np.nan)
+
+
+def score_window(epochs: int) -> int:
+    """Return how many epochs in a row a score is the mean of: a share of them, 1 or more."""
+    return max(1, round(SCORED_SHARE * epochs))
+
+
+def _lowest_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """Return the lowest mean of so many values in a row, (lanes,); what is shorter is its mean."""
+    rows = []
+    for row in values:
+        finite = row[np.isfinite(row)]
+        size = min(window, len(finite))
+        windows = np.lib.stride_tricks.sliding_window_view(finite, size) if size else finite
+        rows.append(windows.mean(axis=-1).min() if size else np.nan)
+    return np.array(rows)
+
 
 @dataclass(frozen=True, eq=False)
 class StepRecord:
@@ -161,8 +203,6 @@ class StepRecord:
         learning_rates: The rate of each lane at each step, (steps, lanes).
         seeds: Seed of each lane, (lanes,).
         loss: True loss of each batch before its update, NaN once non-finite, (steps, lanes).
-        val_loss: Validation loss at each evaluation, (evaluations, lanes), or None.
-        evaluated_at: Steps done at each evaluation, (evaluations,).
         seconds: Time of the whole call, compilation included.
         how: "population" or "sequential".
         why: The reason for `how`, in words.
@@ -172,8 +212,6 @@ class StepRecord:
     learning_rates: np.ndarray
     seeds: np.ndarray
     loss: np.ndarray
-    val_loss: np.ndarray | None
-    evaluated_at: np.ndarray
     seconds: float
     how: How
     why: str

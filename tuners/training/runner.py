@@ -27,7 +27,7 @@ def train(
     how: How | None = None,
     objective: str = "val_loss",
     direction: str | None = None,
-    resplit: bool = False,
+    resplit: bool = True,
     same_batches: bool = False,
     keep_weights: Literal["best", "final"] | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
@@ -49,7 +49,8 @@ def train(
         how: Force "population" or "sequential"; None tries the first and falls back.
         objective: The value that decides the best epoch: "val_loss" or a metric's name.
         direction: "minimize" or "maximize"; None judges by the objective's name.
-        resplit: Train each lane on the rows of `task.resplit(seed)`, where the task has one.
+        resplit: Train each lane on the rows of `task.resplit(seed)`, where the task has one;
+            False trains all on the task's own rows.
         same_batches: Give every lane the batch order of the first (common random numbers).
         keep_weights: Keep each lane's weights at its best or its final epoch.
         on_epoch: Called with (lane-epochs done, lane-epochs in all).
@@ -100,14 +101,13 @@ def train_steps(
     *,
     how: How | None = None,
     same_batches: bool = False,
-    evaluate_every: int | None = None,
     on_step: Callable[[int, int], None] | None = None,
 ) -> StepRecord:
     """Train lanes step by step, each at its own rate in each step; the range test's engine.
 
-    Batches go round the training rows in a fresh order each pass; a short last batch is left out
-    unless the data have fewer rows than a batch. A schedule compiled into the model is ignored:
-    the rates given are the rates used.
+    Each lane trains on the rows of its seed's split, where the task has splits. Batches go round
+    them in a fresh order each pass; a short last batch is left out unless the data have fewer rows
+    than a batch. A schedule compiled into the model is ignored: the rates given are the rates used.
 
     Args:
         task: The model and its data.
@@ -116,11 +116,10 @@ def train_steps(
         seeds: Seeds (lanes,), 0 or more.
         how: Force "population" or "sequential"; None tries the first and falls back.
         same_batches: Give every lane the batch order of the first (common random numbers).
-        evaluate_every: Evaluate on the validation rows after every so many steps.
         on_step: Called with (lane-steps done, lane-steps in all).
 
     Returns:
-        The loss of each batch before its update, and validation losses where asked for.
+        The loss of each batch before its update.
 
     Raises:
         ValueError: An argument breaks its rule; or `how="population"` cannot be done.
@@ -134,10 +133,8 @@ def train_steps(
         )
     _, lane_seeds = _check_lanes(rates.max(axis=0), seeds)
     _check_lanes(rates.min(axis=0), seeds)
-    if evaluate_every is not None:
-        evaluate_every = check_whole(evaluate_every, "evaluate_every")
     _check_choices(how)
-    return run_steps(task, rates, lane_seeds, how, same_batches, evaluate_every, on_step)
+    return run_steps(task, rates, lane_seeds, how, same_batches, on_step)
 
 
 def evaluate(task: TuningTask, weights: list[list[np.ndarray]], data: Any) -> dict[str, np.ndarray]:

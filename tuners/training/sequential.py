@@ -128,9 +128,7 @@ def _evaluate(model: Any, data: Data, batch: int) -> dict[str, float]:
     return model.evaluate(**parts, batch_size=batch, verbose=0, return_dict=True)
 
 
-def run_lane_steps(
-    task: TuningTask, rates: np.ndarray, seed: int, order_seed: int, at: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def run_lane_steps(task: TuningTask, rates: np.ndarray, seed: int, order_seed: int) -> np.ndarray:
     """Train one lane with `train_on_batch`, a rate for each step.
 
     Args:
@@ -138,11 +136,11 @@ def run_lane_steps(
         rates: Rates (steps,).
         seed: Seed of the weights.
         order_seed: Seed of the batches' order.
-        at: Numbers of steps after which to evaluate, (evaluations,).
 
     Returns:
-        The losses (steps,) and validation losses (evaluations,), NaN once non-finite.
+        The losses (steps,), NaN once non-finite.
     """
+    train = task.split(seed)[0]
     model = built_model(task, seed)
     leaves = leaf_optimizers(model.optimizer)
     highest = max(float(leaf.learning_rate) for leaf in leaves)
@@ -151,10 +149,10 @@ def run_lane_steps(
         ratio = float(leaf.learning_rate) / highest
         held.append((keras.Variable(float(rates[0]) * ratio, trainable=False), ratio))
         leaf.learning_rate = VariableRate(held[-1][0])
-    losses, val_losses = np.full(len(rates), np.nan), np.full(len(at), np.nan)
+    losses = np.full(len(rates), np.nan)
     with random_state_kept(seed):
         steps = range(len(rates))
-        for step, parts in zip(steps, _endless(task, order_seed, len(rates)), strict=False):
+        for step, parts in zip(steps, _endless(task, train, order_seed, len(rates)), strict=False):
             for rate, ratio in held:
                 rate.assign(float(rates[step]) * ratio)
             model.reset_metrics()  # before Keras 3.15, train_on_batch returns a running mean
@@ -162,19 +160,16 @@ def run_lane_steps(
             if not np.isfinite(losses[step]):
                 losses[step] = np.nan
                 break
-            where = np.flatnonzero(at == step + 1)
-            if len(where):
-                val_losses[where] = _evaluate(model, task.validation, task.batch_size)["loss"]
-    return losses, val_losses
+    return losses
 
 
-def _endless(task: TuningTask, seed: int, steps: int) -> Any:
-    if is_dataset(task.train):
+def _endless(task: TuningTask, train: Data, seed: int, steps: int) -> Any:
+    if is_dataset(train):
         while True:
-            for batch in task.train:
+            for batch in train:
                 x, y, *weight = batch
                 yield {"x": x, "y": y, **({"sample_weight": weight[0]} if weight else {})}
-    rows = rows_of(task.train, task.class_weight)
+    rows = rows_of(train, task.class_weight)
     for chosen in step_order(seed, steps, rows.count, min(task.batch_size, rows.count)):
         yield rows.take(chosen)
 

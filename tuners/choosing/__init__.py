@@ -1,0 +1,1 @@
+"""From a study's trials to one rate, and the plateau around it."""

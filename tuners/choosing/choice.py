@@ -1,0 +1,108 @@
+"""Choice: the rate that a study's trials name together, with all that it rests on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from search_spaces._input import InputError, check_pair, check_rate
+from tuners.study.recording import readable
+from tuners.study.schema import plain
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One learning rate, how sure it is, and which others are as good.
+
+    Args:
+        learning_rate: The rate with the lowest fitted loss.
+        interval: 95 % interval of it, in rates, where trials and splits are drawn again.
+        plateau: The rates `(low, high)` around it that cannot be told from it at 95 %, compared
+            split by split where the trials have several.
+        baseline_inside: Whether the baseline lies on the plateau; None where there is none, or
+            where the optimizer chosen is not the baseline's.
+        reason: All this in a sentence.
+        optimizer: The optimizer chosen, where the study searched several.
+        baseline_learning_rate: The baseline, None where it is unknown.
+        parameter: Name of the rate among a trial's parameters.
+        trials: Finished trials that were fitted.
+        splits: Splits of each, 1 where they carry one value.
+        objective: What was fitted.
+        direction: "minimize" or "maximize", of the objective.
+        rates: Places of the fitted curve, for a picture.
+        fitted: The fitted objective there.
+        band: Its 95 % band, low and high, the splits' offsets taken out.
+
+    Raises:
+        ValueError: A rate is not positive and finite, or a pair is not one.
+
+    Example:
+        >>> choice = Choice(1e-3, (8e-4, 2e-3), (5e-4, 3e-3), True, "by hand")
+        >>> Choice.from_dict(choice.to_dict()) == choice
+        True
+    """
+
+    learning_rate: float
+    interval: tuple[float, float]
+    plateau: tuple[float, float]
+    baseline_inside: bool | None
+    reason: str
+    optimizer: str | None = None
+    baseline_learning_rate: float | None = None
+    parameter: str = "learning_rate"
+    trials: int = 0
+    splits: int = 1
+    objective: str = ""
+    direction: str = "minimize"
+    rates: tuple[float, ...] = ()
+    fitted: tuple[float, ...] = ()
+    band: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+
+    def __post_init__(self) -> None:
+        check_rate(self.learning_rate, "learning_rate")
+        for name in ("interval", "plateau"):
+            object.__setattr__(self, name, check_pair(getattr(self, name), name))
+        if self.baseline_learning_rate is not None:
+            check_rate(self.baseline_learning_rate, "baseline_learning_rate")
+        if not len(self.rates) == len(self.fitted) == len(self.band[0]) == len(self.band[1]):
+            raise InputError(
+                "`rates`, `fitted` and both ends of `band` must have the same length, but got "
+                f"{len(self.rates)}, {len(self.fitted)} and {[len(end) for end in self.band]}."
+            )
+
+    @property
+    def decades(self) -> float:
+        """Width of the plateau, `log10(high / low)`, 0 or more."""
+        return math.log10(self.plateau[1] / self.plateau[0])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers, strings and lists."""
+        return plain(asdict(self), 12)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Choice:
+        """Return the choice that `to_dict` wrote; unknown keys are ignored."""
+        known: dict[str, Any] = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
+        for name in ("interval", "plateau", "rates", "fitted"):
+            if name in known:
+                known[name] = tuple(known[name])
+        if "band" in known:
+            low, high = known["band"]
+            known["band"] = (tuple(low), tuple(high))
+        return cls(**known)
+
+
+def recorded_choice(study: optuna.Study) -> Choice | None:
+    """Return the choice on a study, None where there is none.
+
+    Raises:
+        InputError: What the study carries as `choice` is something else.
+    """
+    stored = study.user_attrs.get("choice")
+    with readable(study, "choice"):
+        return None if stored is None else Choice.from_dict(stored)

@@ -1,0 +1,199 @@
+"""choose: from a study's stored trials to one rate and the plateau around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from search_spaces._input import InputError, is_number
+from tuners.choosing.choice import Choice
+from tuners.curves.response import Response, fit_response
+from tuners.study.parameters import float_distributions, pick_rate, rate_of
+from tuners.study.recording import recorded_facts
+from tuners.study.schema import STALE, superseded
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+MOST_PLACES = 200  # of the curve that a study keeps
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """The trials of one optimizer, fitted; `optimizer` is None where the study has one only."""
+
+    optimizer: str | None
+    parameter: str
+    trials: int
+    response: Response
+
+    @property
+    def lowest(self) -> float:
+        return float(self.response.fitted.min())
+
+
+def choose(study: optuna.Study) -> Choice:
+    """Return the rate that all finished trials of a study name together.
+
+    The lowest of many noisy trials is the luckiest. So a curve is fitted through all of them (see
+    `tuners.curves.response`), and its lowest place is the rate. Trials of `search` carry a score
+    for each split, and are compared split by split; a study of your own has one value a trial, so
+    that only the scatter of neighbouring trials tells how sure the answer is, and the reason says
+    so. Where several optimizers were searched, each is fitted, and the lowest fit is chosen.
+
+    Args:
+        study: A study with one finished trial or more whose parameters hold a learning rate.
+
+    Raises:
+        ValueError: There is no finished trial with a learning rate, or several objectives.
+
+    Example:
+        >>> import optuna
+        >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+        >>> study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        >>> def objective(trial):
+        ...     rate = trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True)
+        ...     return 1 + math.log10(rate / 1e-3) ** 2
+        >>> import math
+        >>> study.optimize(objective, n_trials=40)
+        >>> 5e-4 < choose(study).learning_rate < 2e-3
+        True
+    """
+    if len(study.directions) != 1:
+        raise InputError(
+            f"`study` must have one objective, but {study.study_name!r} has "
+            f"{len(study.directions)}; choose among its best trials by hand."
+        )
+    direction = study.direction.name.lower()
+    facts = recorded_facts(study)
+    groups = _finished_trials(study)
+    if not groups:
+        raise InputError(
+            f"`study` must hold a finished trial with a learning rate, but {study.study_name!r} "
+            f"holds none among {len(study.get_trials(deepcopy=False))} trials; run a search first."
+        )
+    fits = [
+        _Fitted(optimizer, parameter, len(trials), _fit(parameter, trials, direction))
+        for (optimizer, parameter), trials in groups.items()
+    ]
+    best = min(fits, key=lambda fit: fit.lowest)
+    return _describe(best, fits, facts, direction, _baseline(groups, facts, best))
+
+
+def _finished_trials(
+    study: optuna.Study,
+) -> dict[tuple[str | None, str], list[FrozenTrial]]:
+    """Return the finished trials by optimizer and name of the rate."""
+    trials = study.get_trials(deepcopy=False)
+    replaced = superseded(trials)
+    finished = [
+        trial
+        for trial in trials
+        if trial.state.name == "COMPLETE"
+        and trial.value is not None
+        and np.isfinite(trial.value)
+        and trial.user_attrs.get("role") != STALE
+        and trial.number not in replaced
+    ]
+    recorded = [name for key in ("bounds", "curve") for name in _names(study.user_attrs.get(key))]
+    likely = pick_rate(recorded, float_distributions(trials), {})
+    groups: dict[tuple[str | None, str], list[FrozenTrial]] = {}
+    for trial in finished:
+        name = rate_of(trial.params, likely)
+        if name is None or not 0 < trial.params[name] < np.inf:
+            continue
+        several = name.startswith("learning_rate_") and "optimizer" in trial.params
+        optimizer = str(trial.params["optimizer"]) if several else None
+        groups.setdefault((optimizer, name), []).append(trial)
+    return groups
+
+
+def _names(stored: Any) -> list[str]:
+    return [str(name) for name in stored] if isinstance(stored, Mapping) else []
+
+
+def _fit(parameter: str, trials: Sequence[FrozenTrial], direction: str) -> Response:
+    scores = [trial.user_attrs.get("scores") for trial in trials]
+    counts = {len(each) if isinstance(each, (list, tuple)) else 0 for each in scores}
+    whole = all(isinstance(each, (list, tuple)) and all(map(is_number, each)) for each in scores)
+    if whole and len(counts) == 1 and min(counts) > 1:
+        table = np.array(scores, float)
+    else:  # one value a trial
+        table = np.array([[trial.value] for trial in trials], float)
+    rates = np.array([trial.params[parameter] for trial in trials], float)
+    return fit_response(rates, -table if direction == "maximize" else table)
+
+
+def _baseline(
+    groups: Mapping[tuple[str | None, str], Sequence[FrozenTrial]],
+    facts: Mapping[str, Any],
+    best: _Fitted,
+) -> float | None:
+    """Return the baseline of the chosen optimizer: that of a trial, else the one in the facts."""
+    for trial in groups[best.optimizer, best.parameter]:
+        if trial.user_attrs.get("role") == "baseline":
+            return float(trial.params[best.parameter])
+    stored: Any = facts.get("baseline_learning_rate")
+    known = is_number(stored) and 0 < stored < np.inf and best.optimizer is None
+    return float(stored) if known else None
+
+
+def _describe(
+    best: _Fitted,
+    fits: Sequence[_Fitted],
+    facts: Mapping[str, Any],
+    direction: str,
+    baseline: float | None,
+) -> Choice:
+    response = best.response
+    low, high = response.plateau
+    rate = float(f"{response.best:.4g}")
+    inside = None if baseline is None else bool(low * 0.99 <= baseline <= high * 1.01)
+    spots = np.unique(np.linspace(0, len(response.fitted) - 1, MOST_PLACES).round().astype(int))
+    sign = -1.0 if direction == "maximize" else 1.0
+    band = np.sort(sign * response.band[:, spots], axis=0)
+    return Choice(
+        learning_rate=rate,
+        interval=(min(response.interval[0], rate), max(response.interval[1], rate)),
+        plateau=(min(low, rate), max(high, rate)),
+        baseline_inside=inside,
+        reason=_reason(best, fits, baseline, inside),
+        optimizer=best.optimizer,
+        baseline_learning_rate=baseline,
+        parameter=best.parameter,
+        trials=best.trials,
+        splits=response.splits,
+        objective=str(facts.get("objective") or "objective value"),
+        direction=direction,
+        rates=tuple(response.learning_rates[spots].tolist()),
+        fitted=tuple((sign * response.fitted[spots]).tolist()),
+        band=(tuple(band[0].tolist()), tuple(band[1].tolist())),
+    )
+
+
+def _reason(
+    best: _Fitted, fits: Sequence[_Fitted], baseline: float | None, inside: bool | None
+) -> str:
+    response = best.response
+    low, high = response.plateau
+    whose = f" with {best.optimizer}" if best.optimizer else ""
+    words = (
+        f"The curve through {best.trials} trials{whose} is lowest at rate {response.best:.3g}; "
+        f"rates from {low:.3g} to {high:.3g} perform equally well within noise"
+    )
+    if response.splits > 1:
+        words += f", compared on {response.splits} splits"
+    else:
+        words += ", judged by the scatter of single values, without splits"
+    if inside is not None:
+        words += f", {'and' if inside else 'but'} the baseline {baseline:.3g} is "
+        words += "one of them" if inside else "not one of them"
+    others = [fit for fit in fits if fit is not best]
+    if others:
+        second = min(others, key=lambda fit: fit.lowest)
+        words += f"; the next best optimizer is {second.optimizer}"
+    return words + "."

@@ -1,0 +1,152 @@
+"""The fit of a loss over the log rate: its lowest place, how sure that is, the plateau around it.
+
+A single training is a noisy witness, and the best of many is the luckiest. So all of them are
+fitted: each rate's loss is its mean over the splits, and the curve is the mean of the logarithms
+of the losses nearby, with Gaussian weights in the log rate (Nadaraya 1964, Watson 1964). Such a
+mean never leaves the values that it stands for, so that a cliff on the right cannot pull the
+lowest place towards itself, as it does with a parabola.
+
+Whether another place differs from the lowest is asked split by split: all rates were trained on
+the same splits, so the offset of a split cancels in the difference of its two values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from tuners.curves.smoothing import Values
+
+# Decades. From 0.08 to 0.2 the mean excess test loss of the chosen rate stayed within 0.0339 and
+# 0.0352 on 36 small tasks, 16 rates on 4 splits, where the best single rate had 0.0381.
+WIDTH = 0.15
+FINE = 0.01  # decades between the places looked at
+DRAWS = 400
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """A fitted curve of losses, with what is read from it.
+
+    Args:
+        learning_rates: The places looked at, rising, `(places,)`.
+        fitted: The fitted loss at each, `(places,)`.
+        band: Ends of the 95 % band, the splits' offsets taken out, `(2, places)`.
+        best: The rate with the lowest fitted loss.
+        interval: Between which 95 % of the lowest places lie, where trials and splits are drawn
+            again.
+        plateau: The rates around the best that cannot be told from it at 95 %.
+        splits: How many splits the losses are the mean of.
+    """
+
+    learning_rates: Values
+    fitted: Values
+    band: Values
+    best: float
+    interval: tuple[float, float]
+    plateau: tuple[float, float]
+    splits: int
+
+
+def fit_response(rates: Values, losses: Values) -> Response:
+    """Return the fit of losses over rates.
+
+    Args:
+        rates: Rate of each training or trial, `(trials,)`, positive; in any order, also repeated.
+        losses: Its loss on each split, lower is better, `(trials, splits)`, finite. Where all are
+            positive they are fitted by their logarithm, else as they are.
+
+    Example:
+        >>> rates = np.geomspace(1e-4, 1e-2, 12)
+        >>> losses = 1 + np.log10(rates[:, None] / 1e-3) ** 2 + [0.0, 0.3, -0.2]
+        >>> found = fit_response(rates, losses)
+        >>> bool(8e-4 < found.best < 1.2e-3), found.splits
+        (True, 3)
+    """
+    order = np.argsort(rates, kind="stable")
+    x, losses = np.log10(np.asarray(rates, float)[order]), np.asarray(losses, float)[order]
+    mean = losses.mean(axis=1)
+    logarithmic = bool((losses > 0).all())
+    # the mean's logarithm, and what each split adds to it in first order
+    level = np.log(mean) if logarithmic else mean
+    scale = mean if logarithmic else np.ones_like(mean)
+    parts = level[:, None] + (losses - mean[:, None]) / scale[:, None]
+    places = _places(x)
+    kernel = np.exp(-0.5 * ((places[:, None] - x[None, :]) / WIDTH) ** 2)
+    matrix = kernel / kernel.sum(axis=1, keepdims=True)
+    fitted = matrix @ level
+    best = int(np.argmin(fitted))
+    reach = _reach(matrix, level, parts, best)
+    centred = parts - parts.mean(axis=0)
+    error = _error(matrix @ centred) if parts.shape[1] > 1 else _residual_error(matrix, level)
+    back = np.exp if logarithmic else np.asarray
+    lowest = _drawn_lowest(kernel, parts)
+    low, high = np.quantile(places[lowest], ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return Response(
+        learning_rates=10**places,
+        fitted=back(fitted),
+        band=back(np.array([fitted - error, fitted + error])),
+        best=float(10 ** places[best]),
+        interval=(
+            float(10 ** min(low, places[best])),
+            float(10 ** max(high, places[best])),
+        ),
+        plateau=_around(places, reach, best),
+        splits=parts.shape[1],
+    )
+
+
+def _places(x: Values) -> Values:
+    """Return where the curve is looked at: no further from a trial than its weights reach."""
+    fine = np.linspace(x[0], x[-1], max(round(float(x[-1] - x[0]) / FINE), 1) + 1)
+    near = np.abs(fine[:, None] - x[None, :]).min(axis=1) <= WIDTH
+    return np.union1d(fine[near], x)
+
+
+def _reach(matrix: Values, level: Values, parts: Values, best: int) -> Values:
+    """Return by how many of its 95 % margins each place lies above the best, `(places,)`."""
+    apart = matrix - matrix[best]
+    rise = apart @ level
+    margin = _error(apart @ parts) if parts.shape[1] > 1 else _residual_error(apart, level)
+    return np.where(rise > 0, rise / np.maximum(margin, 1e-300), 0.0)
+
+
+def _error(values: Values) -> Values:
+    """Return the 95 % margin of the mean over splits, `(places, splits)` -> `(places,)`."""
+    splits = values.shape[1]
+    quantile = stats.t.ppf((1 + LEVEL) / 2, splits - 1)
+    return quantile * values.std(axis=1, ddof=1) / np.sqrt(splits)
+
+
+def _residual_error(rows: Values, level: Values) -> Values:
+    """Return the 95 % margin of weighted sums of single losses, by how these scatter."""
+    trials = len(level)
+    # differences of neighbours: twice the variance of one, whatever the curve (von Neumann 1941)
+    steps = np.diff(level)
+    variance = float((steps**2).mean() / 2) if trials > 1 else 0.0
+    quantile = stats.t.ppf((1 + LEVEL) / 2, max(trials - 1, 1))
+    return quantile * np.sqrt(variance * (rows**2).sum(axis=1))
+
+
+def _drawn_lowest(kernel: Values, parts: Values) -> Values:
+    """Return the lowest place of each redrawn curve, `(DRAWS,)`: trials and splits anew."""
+    generator = np.random.default_rng(0)
+    trials, splits = parts.shape
+    weights = generator.exponential(size=(DRAWS, trials))  # the Bayesian bootstrap (Rubin 1981)
+    picked = generator.integers(splits, size=(DRAWS, splits))
+    found = []
+    for weight, pick in zip(weights, picked, strict=True):
+        level = parts[:, pick].mean(axis=1)
+        found.append(np.argmin(kernel @ (weight * level) / (kernel @ weight)))
+    return np.array(found)
+
+
+def _around(places: Values, reach: Values, best: int) -> tuple[float, float]:
+    different = np.flatnonzero(reach > 1)
+    below, above = different[different < best], different[different > best]
+    low = places[below[-1] + 1] if below.size else places[0]
+    high = places[above[0] - 1] if above.size else places[-1]
+    return float(10**low), float(10**high)

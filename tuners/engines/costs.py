@@ -1,0 +1,35 @@
+"""What a search has cost so far, as facts on its study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+
+from tuners.engines.plan import SearchPlan
+from tuners.study.recording import record_facts
+from tuners.training.models import batches_of
+
+GRADIENT_STEPS = "gradient_steps"  # the study's attribute
+
+
+def record_search_cost(
+    study: optuna.Study, plan: SearchPlan, trials: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write epochs, gradient steps and seconds of the finished trials onto a study.
+
+    Args:
+        study: The study.
+        plan: What was searched.
+        trials: User attributes of its finished trials.
+    """
+    epochs = sum(each.get("epochs", 0) for each in trials) * plan.splits
+    batches = max(batches_of(branch.task) for branch in plan.branches)
+    record_facts(
+        study,
+        epochs_search=epochs,
+        steps_search=epochs * batches,
+        seconds_search=round(sum(each.get("seconds", 0.0) for each in trials), 3),
+    )
+    study.set_user_attr(GRADIENT_STEPS, epochs * batches)
