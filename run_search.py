@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 ABOUT = (
     "Find a learning rate, and show whether it beats the baseline.\n\n"
-    "A range test narrows the range, a search samples inside the bounds, fresh pairs compare the "
-    "best rate with the baseline, and a report says what was found. Without options it does so "
+    "A range test narrows the range, a search samples inside the bounds, all its trials together "
+    "choose a rate, fresh pairs compare it with the baseline, and a report says what was found. "
+    "Without options it does so "
     "for the wine model. Run the same command to resume."
 )
 
@@ -63,6 +64,7 @@ def do_job(options: JobOptions, command: str, screen: Screen) -> int:
             try:
                 pipeline.find_bounds(run)
                 pipeline.search_rates(run)
+                pipeline.choose_rate(run)
                 pipeline.compare_rates(run)
             except KeyboardInterrupt:
                 return pipeline.report(run, stopped=True)

@@ -9,13 +9,11 @@ import numpy as np
 
 from search_spaces import TuningTask
 from tuners.cli.options import JobOptions
-from tuners.range_tests.runner import sweep_size
+from tuners.range_tests.runner import ramp_steps
 from tuners.report.formatting import duration
 from tuners.training.models import steps_per_epoch
 from tuners.training.runner import train_steps
 
-# of `range_test`: where its ramp and its sweep end depends on the losses
-RAMP_STEPS, SWEEP_STEPS, SWEEP_RATES = 100, 200, 9
 TIMED_STEPS, TIMED_LANES = 20, 8
 
 
@@ -29,14 +27,13 @@ def make_plan(options: JobOptions, tasks: Mapping[str | None, TuningTask]) -> di
         seconds; `seconds_a_step` of one lane; `seconds_to_compile`; `seconds` in all.
     """
     an_epoch = max(steps_per_epoch(task) for task in tasks.values())
-    epochs, ramp = options.epochs, RAMP_STEPS * options.range_seeds
+    epochs = options.epochs
     work: list[tuple[str, int, int, int]] = []
     for label in tasks if options.bounds is None else ():
         name = "range test" if label is None else f"range test of {label}"
-        steps, seeds = sweep_size(SWEEP_RATES, SWEEP_STEPS, an_epoch, epochs, ramp)
-        work.append((f"{name}, ramp", options.range_seeds, RAMP_STEPS, 0))
-        work.append((f"{name}, sweep", SWEEP_RATES * seeds, steps, 0))
-    work.append(("search", options.trials, epochs * an_epoch, epochs))
+        steps = ramp_steps(epochs, an_epoch, options.range_seeds)
+        work.append((name, options.range_seeds, steps, 0))
+    work.append(("search", options.trials * options.splits, epochs * an_epoch, epochs))
     work.append(("comparison", 2 * options.pairs, epochs * an_epoch, epochs))
     first, step, how = time_steps(options, next(iter(tasks.values())))
     names = ("name", "lanes", "steps", "epochs", "seconds")

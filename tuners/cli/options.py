@@ -15,7 +15,14 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from tuners.engines.names import Direction, Engine, Pruner, Sampler, Tuner
+from tuners.engines.names import (
+    Direction,
+    Engine,
+    Pruner,
+    Sampler,
+    Tuner,
+    default_sampler,
+)
 
 LARGEST_SEED = 2**31 - 1
 
@@ -25,7 +32,7 @@ _run = functools.partial(typer.Option, rich_help_panel="The run")
 
 # of the subcommands too
 Csv = Annotated[str | None, _data(metavar="CSV", help="Wine CSV; without it our own copy.")]
-Pairs = Annotated[int, _work(min=1, help="Pairs of the comparison; may grow.")]
+Pairs = Annotated[int, _work(min=1, help="Pairs of the comparison at most; may grow.")]
 Seed = Annotated[int, _work(min=0, max=LARGEST_SEED, help="Decides all that is random.")]
 Storage = Annotated[
     str | None, _run(metavar="URL", help="Optuna storage; without it a file in FOLDER.")
@@ -41,7 +48,7 @@ class JobOptions:
 
     Example:
         >>> JobOptions(trials=8).algorithm
-        'tpe'
+        'qmc'
     """
 
     data: Csv = None
@@ -59,7 +66,7 @@ class JobOptions:
         int | None, _data(min=1, help="Rows a step; without it the task's (wine: 32).")
     ] = None
     engine: Annotated[Engine, _work(help="Who proposes trials.")] = "optuna"
-    sampler: Annotated[Sampler | None, _work(help="Of Optuna; without it tpe.")] = None
+    sampler: Annotated[Sampler | None, _work(help="Of Optuna; without it qmc.")] = None
     tuner: Annotated[Tuner | None, _work(help="Of KerasTuner; without it bayesian.")] = None
     pruner: Annotated[Pruner, _work(help="What stops trials early, of Optuna.")] = "none"
     objective: Annotated[
@@ -68,8 +75,9 @@ class JobOptions:
     direction: Annotated[
         Direction | None, _work(help="Of the objective; without it by its name.")
     ] = None
-    trials: Annotated[int, _work(min=1, help="Trials in all; may grow.")] = 24
+    trials: Annotated[int, _work(min=1, help="Trials in all; may grow.")] = 8
     epochs: Annotated[int, _work(min=1, help="Epochs of each training.")] = 30
+    splits: Annotated[int, _work(min=1, help="Splits that each trial trains on.")] = 4
     pairs: Pairs = 30
     seed: Seed = 0
     baseline: Annotated[
@@ -79,7 +87,9 @@ class JobOptions:
         tuple[float, float],
         _work("--range", metavar="LOW HIGH", help="Rates allowed, both above 0."),
     ] = (1e-5, 1.0)
-    range_seeds: Annotated[int, _work(min=1, help="Seeds that the range test averages.")] = 8
+    range_seeds: Annotated[
+        int, _work(min=1, help="Seeds of the range test; doubled if undecided.")
+    ] = 8
     bounds: Annotated[
         tuple[float, float] | None,
         _work(metavar="LOW HIGH", help="Search these rates without a range test."),
@@ -111,7 +121,7 @@ class JobOptions:
         """What proposes the trials: the sampler or the tuner."""
         if self.engine == "keras-tuner":
             return self.tuner or "bayesian"
-        return self.sampler or "tpe"
+        return self.sampler or default_sampler(len(self.optimizers))
 
     @property
     def pruner_name(self) -> str:

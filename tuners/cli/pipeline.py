@@ -1,4 +1,4 @@
-"""The steps of a job: load, open the study, range test, search, comparison, report.
+"""The steps of a job: load, open the study, range test, search, choice, comparison, report.
 
 `run_search.py` calls them in this order. Each leaves out what the study holds already, so that
 the same command resumes a job.
@@ -21,7 +21,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces import TuningTask
 from search_spaces._input import InputError
-from tuners import compare, range_test, search, write_report
+from tuners import choose, compare, range_test, search, write_report
+from tuners.choosing.choice import recorded_choice
 from tuners.cli import errors, run_folder, tasks
 from tuners.cli.console import Screen
 from tuners.cli.dry_run import describe_plan, make_plan
@@ -255,10 +256,11 @@ def search_rates(run: Run) -> None:
             _one_or_named(named),
             _one_or_named({label: bounds[rate_parameter(label)] for label in named}),
             engine=options.engine,
-            sampler=options.sampler or "tpe",
+            sampler=options.sampler,
             tuner=options.tuner or "bayesian",
             trials=options.trials,
             epochs=options.epochs,
+            splits=options.splits,
             storage=run.storage,
             study_name=run.job.study_name,
             seed=options.seed,
@@ -268,8 +270,15 @@ def search_rates(run: Run) -> None:
             how=options.how,
             on_trial=_trial_lines(run),
             on_epoch=tell,
+            baseline=options.baseline,
             pool=run.pool,
         )
+
+
+def choose_rate(run: Run) -> None:
+    """Choose one rate from all finished trials, unless there are none."""
+    if run.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        recording.record(run.study, choice=choose(run.study))
 
 
 def _one_or_named(values: Mapping[str | None, Value]) -> Any:
@@ -295,13 +304,12 @@ def _trial_lines(run: Run) -> Callable[[optuna.Study, FrozenTrial], None]:
 
 
 def compare_rates(run: Run) -> None:
-    """Compare the best rate with the baseline, unless that is done or no trial finished."""
+    """Compare the chosen rate with the baseline, unless that is done or no trial finished."""
     options, study = run.job.options, run.study
-    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+    choice = recorded_choice(study)
+    if choice is None:
         return
-    best = study.best_trial
-    label = best.params.get("optimizer") if None not in run.job.tasks else None
-    rate = float(best.params[rate_parameter(label)])
+    label, rate = choice.optimizer, choice.learning_rate
     chosen, rival = run.job.tasks[label], tasks.baseline_task(options, run.job.tasks, label)
     known = recorded_comparison(study)
     if known is not None and _stands(known, options, rate, chosen, rival):
@@ -323,6 +331,7 @@ def compare_rates(run: Run) -> None:
             direction=options.direction,
             seed=options.pair_seed,
             how=options.how,
+            early_looks=True,
             on_epoch=tell,
             pool=run.pool,
         )
@@ -343,7 +352,7 @@ def _stands(
         and (known.chosen is None or (known.chosen.name, known.baseline.name) == names)  # type: ignore[union-attr]
         and known.epochs == options.epochs
         and known.objective == options.objective
-        and (known.pairs >= options.pairs or known.pairs == 0)
+        and (max(known.pairs, known.pairs_planned) >= options.pairs or known.pairs == 0)
     )
 
 

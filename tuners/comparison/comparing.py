@@ -8,20 +8,32 @@ weights and the order of the batches, the same for its two arms.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from search_spaces.task import TuningTask, data_hash
 from tuners._checks import InputError, check_rate, check_whole
-from tuners.comparison.pairs import PAIRS_AT_ONCE, PairedDesign, aggregate_arms, train_pairs
-from tuners.comparison.result import Comparison, judge_arms
+from tuners.comparison.pairs import (
+    PAIRS_AT_ONCE,
+    Pair,
+    PairedDesign,
+    aggregate_arms,
+    train_pairs,
+)
+from tuners.comparison.result import Comparison, judge_arms, recorded_comparison
 from tuners.comparison.shared_pairs import train_shared
-from tuners.comparison.statistics import FEWEST_PAIRS
+from tuners.comparison.statistics import (
+    FEWEST_PAIRS,
+    INTERIM_CONFIDENCE,
+    decide_verdicts,
+    look_sizes,
+)
 from tuners.engines.plan import SAME_RATE, same_rate
 from tuners.study.recording import record, record_facts
 from tuners.training import records
-from tuners.training.models import compiled_learning_rate
+from tuners.training.models import batches_of, compiled_learning_rate
 from tuners.training.pool import TrainingPool
 
 if TYPE_CHECKING:
@@ -40,6 +52,7 @@ def compare(
     direction: str | None = None,
     seed: int = 1000,
     how: str | None = None,
+    early_looks: bool = False,
     on_epoch: Callable[[int, int], None] | None = None,
     pool: TrainingPool | None = None,
 ) -> Comparison:
@@ -66,6 +79,8 @@ def compare(
         direction: "minimize" or "maximize"; None judges by the objective's name.
         seed: Seed of the first pair; pair i has `seed + i`.
         how: `"population"`, `"sequential"` or None for what the model allows.
+        early_looks: Look at the pairs after a third and two thirds of them too, and stop where
+            the difference is clear at 99.9 % (see `tuners.comparison.statistics.look_sizes`).
         on_epoch: Called as `on_epoch(done, total)` with lane-epochs.
         pool: Processes that train, which know both tasks by name; None trains here.
 
@@ -127,22 +142,49 @@ def compare(
             width=min(pairs, PAIRS_AT_ONCE),
         )
         tell = None if on_epoch is None else _of_total(on_epoch, 2 * pairs * epochs)
-        if study is None:
-            trained = train_pairs(design, seed + np.arange(pairs), tell)
-        else:
-            trained = train_shared(study, design, seed, pairs, tell, pool)
-        chosen_arm, baseline_arm, facts = aggregate_arms(design, trained)
-        seeds = [pair.seed for pair in trained]
-        comparison = judge_arms(chosen_arm, baseline_arm, seeds=seeds, **common, **facts)
+        trained: list[Pair] = []
+        for count in look_sizes(pairs) if early_looks else (pairs,):
+            if study is not None:
+                trained = train_shared(study, design, seed, count, tell, pool)
+            else:
+                trained += train_pairs(design, seed + np.arange(len(trained), count), tell)
+            comparison = _judge(design, trained, common)
+            if count == pairs or _is_clear(comparison):
+                break
+        comparison = replace(comparison, pairs_planned=pairs)
     if study is not None:
+        known = recorded_comparison(study)
+        comparison = replace(comparison, times_judged=_times_judged(known, comparison))
         record(study, comparison=comparison)
+        done = 2 * comparison.pairs * epochs
         record_facts(
             study,
             pairs=pairs,
-            epochs_comparison=2 * comparison.pairs * epochs,
+            epochs_comparison=done,
+            steps_comparison=done * batches_of(chosen_task),
             seconds_comparison=comparison.seconds,
         )
     return comparison
+
+
+def _judge(design: PairedDesign, trained: list[Pair], common: dict[str, Any]) -> Comparison:
+    chosen_arm, baseline_arm, facts = aggregate_arms(design, trained)
+    seeds = [pair.seed for pair in trained]
+    return judge_arms(chosen_arm, baseline_arm, seeds=seeds, **common, **facts)
+
+
+def _is_clear(comparison: Comparison) -> bool:
+    """Whether an early look may end the comparison."""
+    found = decide_verdicts(np.array(comparison.differences), INTERIM_CONFIDENCE)
+    return str(found) in ("better", "worse")
+
+
+def _times_judged(known: Comparison | None, new: Comparison) -> int:
+    """Return how many comparisons a study has made; the same one again is none."""
+    if known is None or not known.pairs:
+        return 1
+    same = (known.seeds, known.differences) == (new.seeds, new.differences)
+    return known.times_judged + (not same and new.pairs > 0)
 
 
 def _of_total(tell: Callable[[int, int], None], total: int) -> Callable[[int], None]:

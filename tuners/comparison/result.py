@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search_spaces._input import InputError
-from tuners.comparison.statistics import VERDICTS, judge_pairs, proportion_noise
+from tuners.comparison.statistics import (
+    VERDICTS,
+    judge_pairs,
+    paired_t_interval,
+    proportion_noise,
+)
 from tuners.study.recording import readable
 from tuners.study.schema import plain
 
@@ -74,6 +79,8 @@ class Comparison:
         baseline_learning_rate: The rate to beat; of a compiled schedule, its maximum.
         recommended_learning_rate: The chosen rate if better, else the baseline.
         pairs: Pairs trained, 0 where the two rates are the same.
+        pairs_planned: Pairs that were to be trained at most; fewer were where an early look
+            decided (see `tuners.comparison.statistics.look_sizes`).
         epochs: Epochs of each training.
         seeds: (pairs,) seed of each pair.
         differences: (pairs,) gains of the chosen rate.
@@ -85,6 +92,9 @@ class Comparison:
         wins_interval: Wilson 95 % interval of the share of wins; None without pairs.
         chosen: The chosen rate's runs.
         baseline: The baseline's runs.
+        accuracy_interval: 95 % paired t interval of the gain in accuracy; None where it is not
+            measured.
+        times_judged: How many comparisons its study has made on these rows, this one among them.
         resplit: Whether each pair had a split of its own.
         rows: Rows that `values` were measured on, 0 where unknown.
         how: `"population"` or `"sequential"`.
@@ -133,6 +143,9 @@ class Comparison:
     wins_interval: tuple[float, float] | None = None
     chosen: Arm | None = None
     baseline: Arm | None = None
+    pairs_planned: int = 0
+    accuracy_interval: tuple[float, float] | None = None
+    times_judged: int = 1
     resplit: bool = False
     rows: int = 0
     how: str = ""
@@ -232,10 +245,20 @@ def judge_arms(
         sign_flip_p=result.sign_flip_p,
         wins=result.wins,
         wins_interval=result.wins_interval,
+        accuracy_interval=_accuracy_interval(chosen, baseline),
         chosen=sides[0],
         baseline=sides[1],
         **facts,
     )
+
+
+def _accuracy_interval(chosen: Arm, baseline: Arm) -> tuple[float, float] | None:
+    both = zip(chosen.accuracy, baseline.accuracy, strict=True)
+    gains = [one - other for one, other in both if one is not None and other is not None]
+    if len(gains) < 2:
+        return None
+    low, high = paired_t_interval(gains)
+    return float(low), float(high)
 
 
 def give_lost_runs_a_value(gains: np.ndarray, lost: np.ndarray) -> np.ndarray:

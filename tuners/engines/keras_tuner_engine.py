@@ -40,9 +40,9 @@ def run(study: optuna.Study, plan: SearchPlan) -> None:
 
     - bayesian, random: the suggestion, then what the oracle proposes. Where the Bayesian one asks
       for a rate again, which would score the same again, a random rate is tried.
-    - grid: as many rates as trials are left, evenly spaced in their logarithm from the lower to the upper
-      bound; the one nearest to the suggestion first. Where `trials` grew, the new grid is trained
-      whole, so the study may hold more.
+    - grid: as many rates as trials are left, evenly spaced in their logarithm from the lower to
+      the upper bound; the one nearest to the suggestion first. Where `trials` grew, the new grid
+      is trained whole, so the study may hold more.
     - hyperband: trials with fewer epochs are stored as pruned; a promoted one is trained anew.
       The reduction factor is the smallest for which a whole bracket fits into the trials left.
 

@@ -15,7 +15,7 @@ from search_spaces.task import TuningTask
 from tuners._checks import check_choice, check_rate, check_whole
 from tuners.curves.loss_curve import LossCurve
 from tuners.engines import optuna_engine
-from tuners.engines.names import DIRECTIONS, ENGINES, TUNERS, Direction
+from tuners.engines.names import DIRECTIONS, ENGINES, TUNERS, Direction, default_sampler
 from tuners.engines.opening import asked_settings, model_settings, open_study
 from tuners.engines.plan import Branch, SearchPlan, rate_parameter
 from tuners.engines.samplers import check_sampler, make_pruner, pruner_name
@@ -34,9 +34,9 @@ def search(
     bounds: Any,
     *,
     engine: str = "optuna",
-    sampler: str = "tpe",
+    sampler: str | None = None,
     tuner: str = "bayesian",
-    trials: int = 12,
+    trials: int = 8,
     epochs: int = 30,
     splits: int = 4,
     storage: str | BaseStorage | None = None,
@@ -71,7 +71,8 @@ def search(
         task: The task, or several by name.
         bounds: `LearningRateBounds`, a `LossCurve` or a pair `(low, high)`; by name for several.
         engine: "optuna" or "keras-tuner".
-        sampler: For Optuna: "tpe", "gp", "random", "qmc" or "cmaes".
+        sampler: For Optuna: "tpe", "gp", "random", "qmc" or "cmaes"; None for "qmc", whose few
+            rates are evenly spread, or "tpe" between several tasks.
         tuner: For KerasTuner: "bayesian", "random", "hyperband" or "grid".
         trials: Trials of the study in all, suggestion and baseline among them, 1 or more.
         epochs: Epochs of a trial, 1 or more.
@@ -110,6 +111,8 @@ def search(
         {'learning_rate': 0.001}
     """
     check_choice(engine, ENGINES, "engine")
+    if sampler is None:
+        sampler = default_sampler(len(task) if isinstance(task, Mapping) else 1)
     if engine == "optuna":
         check_sampler(sampler)
     else:

@@ -26,7 +26,7 @@ def pick_rate(
     distributions: Mapping[str, Mapping[str, Any]],
     used: Mapping[str, Any],
 ) -> str | None:
-    """Return the learning rate's name: a recorded one, else the likeliest; None where there is none.
+    """Return the learning rate's name: a recorded one, else the likeliest; None for none.
 
     Args:
         recorded: Names that bounds or curves were recorded for.
