@@ -1,158 +1,189 @@
-"""Trials that a search needs to come within 1 % of the best loss, narrowed and not.
+"""The rate that is named in the end: how good it is on new data, and how many trainings it took.
 
-    python -m benchmarks.bounds_quality --out runs.json
-    python -m benchmarks.search_efficiency runs.json            TPE, random, QMC: a minute
-    python -m benchmarks.search_efficiency runs.json --slow     GP, KerasTuner's Bayesian tuner
-    python -m benchmarks.search_efficiency runs.json --real     some tasks really trained
+    python -m benchmarks.search_efficiency                 ours, Optuna's TPE, random search
+    python -m benchmarks.search_efficiency --keras-tuner   KerasTuner's Bayesian tuner too (slow)
 
-The benchmark is tabular: no trial is trained anew. A trial's loss is read off the stored truth of
-`benchmarks.bounds_quality`, interpolated between rates. All trials of a search share one of the
-truth's first six seeds, as those of `tuners.search` share theirs. A search has arrived with the
-first trial whose rate, by the mean over seeds, is within 1 % of the best loss; in a second figure,
-within one standard error or 1 %. The range test's gradient steps count as trials. A trial has
-diverged where its loss is not finite or above that of the lowest rate of the grid. A search that
-has not arrived after 24 trials counts as 25.
-
-The arms are those of `benchmarks.searchers`: a library's defaults over the declared range, and
-`tuners.search` inside the bounds. Figures of several tasks are medians of the tasks' medians.
-GP and KerasTuner's Bayesian tuner take a third of a second a trial or more, so that they are run on
-epochs of 50 batches or more, and on all tasks with `--everywhere`. Their searches over the declared
-range do not depend on the range tests; they are stored, and run anew where the truth has changed.
+Ours is what a job does: `range_test`, `search` inside its bounds with the defaults, `choose`;
+really trained, with seeds and so splits that the truth does not have. The others are what their
+users do: 24 trials over the declared range on one split, each scored by its lowest validation
+loss, the lowest trial wins. Their losses are read off the truth's grid, interpolated between
+rates, on one of its splits a repeat. Excess is of the mean test loss over the truth's 16 splits,
+over the best of the grid; since that best is the lowest of 29 noisy means, no method reaches 0.
+Equal: within one standard error or 1 % of it. Cost: gradient steps in trainings at the task's
+budget.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
-from collections.abc import Sequence
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.bounds_tasks import TASKS
-from benchmarks.bounds_truth import load_truth
-from benchmarks.searchers import ARMS, MOST_TRIALS, SLOW
-from benchmarks.table_searches import LONG, Outcomes, Run, measure, range_test_costs, runs_of
+from benchmarks.bounds_quality import DECLARED
+from benchmarks.tasks import BenchmarkTask
+from benchmarks.truth import Truth, load_truth, pick_tasks
+
+TRIALS = 24
+FIRST_SEED = 100_000  # far from those of the truth
+NAME = "learning_rate"
+
+See = Callable[[float], float]  # the loss that a trial at a rate shows
 
 
-def summarise(
-    found: Outcomes, runs: Sequence[Run], tasks: Sequence[str], sampler: str, arm: str
-) -> dict[str, float] | None:
-    """Return the figures of a sampler and arm over some tasks, None where they were not run.
+def ours(task: BenchmarkTask, built: Any, truth: Truth, repeat: int) -> tuple[float, float]:
+    """Return the chosen rate, and what it cost in trainings."""
+    from tuners import choose, range_test, search
 
-    Args:
-        found: What `measure` returned.
-        runs: Range tests, as `benchmarks.bounds_quality` writes them.
-        tasks: Names of the tasks.
-        sampler: A name of `ARMS`.
-        arm: One of its arms.
-    """
-    if not tasks or any((task, sampler, arm) not in found for task in tasks):
-        return None
-    trials = np.array([[o.trials for o in found[task, sampler, arm]] for task in tasks])
-    equal = np.array([[o.equal for o in found[task, sampler, arm]] for task in tasks])
-    diverged = np.array([[o.diverged for o in found[task, sampler, arm]] for task in tasks])
-    cost = np.zeros(trials.shape)
-    if arm == "narrowed":
-        cost = np.array([range_test_costs(runs, task, trials.shape[1]) for task in tasks])
+    seed = FIRST_SEED + 100 * repeat
+    curve = range_test(built, declared=DECLARED, epochs=task.epochs, seed=seed)
+    study = search(built, curve, epochs=task.epochs, seed=seed)
+    steps = (curve.gradient_steps or 0) + study.user_attrs["gradient_steps"]
+    return choose(study).learning_rate, steps / truth.steps
+
+
+def by_optuna(sampler: Any, see: See) -> float:
+    """Return the best of 24 trials of a study of Optuna's with its own settings."""
+    import optuna
+
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(lambda trial: see(trial.suggest_float(NAME, *DECLARED, log=True)), TRIALS)
+    return float(study.best_params[NAME])
+
+
+def by_keras_tuner(seed: int, see: See) -> float:
+    """Return the best of 24 trials of KerasTuner's Bayesian oracle with its own settings."""
+    import keras_tuner
+    from sklearn.exceptions import ConvergenceWarning
+
+    space = keras_tuner.HyperParameters()
+    space.Float(NAME, *DECLARED, sampling="log")
+    oracle = keras_tuner.oracles.BayesianOptimizationOracle(
+        objective=keras_tuner.Objective("val_loss", "min"),
+        max_trials=TRIALS,
+        seed=seed + 1,
+        hyperparameters=space,
+        max_consecutive_failed_trials=TRIALS + 1,  # 3 would end the search with an error
+    )
+    oracle.verbose = 0
+    folder = tempfile.mkdtemp()
+    oracle._set_project_dir(folder, "search")
+    found: list[tuple[float, float]] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for _ in range(TRIALS):
+            trial = oracle.create_trial("benchmark")
+            if trial.status != "RUNNING":
+                break
+            rate = float(trial.hyperparameters.values[NAME])
+            loss = see(rate)
+            trial.status = "COMPLETED" if np.isfinite(loss) else "FAILED"
+            if np.isfinite(loss):
+                oracle.update_trial(trial.trial_id, {"val_loss": loss})
+                found.append((loss, rate))
+            oracle.end_trial(trial)
+    shutil.rmtree(folder, ignore_errors=True)
+    return min(found)[1]
+
+
+def measure(task: BenchmarkTask, repeats: int, *, keras_tuner: bool) -> list[dict[str, Any]]:
+    """Return the rate that each way names in each repeat, judged by the truth."""
+    import optuna
+
+    truth, built, rows = load_truth(task.name), task.task(), []
+    for repeat in range(repeats):
+
+        def see(rate: float, split: int = repeat) -> float:
+            return truth.seen(rate, split)
+
+        named: dict[str, tuple[float, float]] = {
+            "ours": ours(task, built, truth, repeat),
+            "Optuna, TPE": (by_optuna(optuna.samplers.TPESampler(seed=repeat), see), TRIALS),
+            "random": (by_optuna(optuna.samplers.RandomSampler(seed=repeat), see), TRIALS),
+        }
+        if keras_tuner:
+            named["KerasTuner, Bayesian"] = (by_keras_tuner(repeat, see), TRIALS)
+        rows += [
+            {
+                "task": task.name,
+                "held_out": task.held_out,
+                "way": way,
+                "rate": rate,
+                "cost": cost,
+                "excess": truth.excess(rate),
+                "as_good": truth.as_good(rate),
+            }
+            for way, (rate, cost) in named.items()
+        ]
+    return rows
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the figures of some runs of one way."""
+    excess = np.array([row["excess"] for row in rows])
     return {
-        "trials": float(np.median(np.median(trials, axis=1))),
-        "with_test": float(np.median(np.median(trials + cost, axis=1))),
-        "equal": float(np.median(np.median(equal, axis=1))),
-        "equal_with_test": float(np.median(np.median(equal + cost, axis=1))),
-        "never": float(np.mean(trials > MOST_TRIALS)),
-        "never_equal": float(np.mean(equal > MOST_TRIALS)),
-        "diverged": float(diverged.mean()),
-        "diverged_share": float(diverged.sum() / np.minimum(trials, MOST_TRIALS).sum()),
+        "equal": float(np.mean([row["as_good"] for row in rows])),
+        "median": float(np.median(excess)),
+        "excess_90": float(np.quantile(excess, 0.9)),
+        "mean": float(np.minimum(excess, 10.0).mean()),
+        "cost": float(np.median([row["cost"] for row in rows])),
     }
 
 
-HEAD = (
-    f"{'tasks':22} {'sampler':11} {'arm':8} | {'1 %':>5} {'+test':>6} {'ratio':>6} {'+test':>6} "
-    f"{'never':>6} | {'noise':>5} {'+test':>6} {'ratio':>6} {'+test':>6} {'never':>6} | diverged"
-)
-
-
-def show(found: Outcomes, runs: Sequence[Run], samplers: Sequence[str]) -> None:
-    """Print each group of tasks, then each task: trials by default and narrowed."""
-    tasks = list(dict.fromkeys(run["task"] for run in runs))
-    held_out = {task.name for task in TASKS if task.held_out}
-    groups = {
-        "all tasks": tasks,
-        f"{LONG} batches or more": [t for t in tasks if load_truth(t).batches >= LONG],
-        "shorter epochs": [t for t in tasks if load_truth(t).batches < LONG],
-        "held out": [t for t in tasks if t in held_out],
-    }
-    print(HEAD)
-    for group, members in groups.items():
-        for sampler in samplers:
-            base = summarise(found, runs, members, sampler, "default")
-            for arm in ARMS[sampler] if base is not None else ():
-                row = summarise(found, runs, members, sampler, arm)
-                if row is not None and base is not None:
-                    print(_line(f"{group:22} {sampler:11} {arm:8}", row, base))
-    print(f"\n{'trials, default/narrowed':28} {'batches':>7} {'test':>6}", end="")
-    print("".join(f"{sampler:>14}" for sampler in samplers))
-    for task in tasks:
-        cost = np.median(range_test_costs(runs, task, len(runs_of(runs, task))))
-        print(f"{task:28} {load_truth(task).batches:7d} {cost:6.1f}", end="")
-        print("".join(f"{_pair(found, runs, task, sampler):>14}" for sampler in samplers))
-
-
-def _pair(found: Outcomes, runs: Sequence[Run], task: str, sampler: str) -> str:
-    rows = [summarise(found, runs, [task], sampler, arm) for arm in ("default", "narrowed")]
-    return "/".join("" if row is None else _count(row["trials"]) for row in rows)
-
-
-def _count(trials: float) -> str:
-    return f">{MOST_TRIALS}" if trials > MOST_TRIALS else f"{trials:.1f}"
-
-
-def _line(name: str, row: dict[str, float], base: dict[str, float]) -> str:
-    parts = []
-    for kind, never in (("trials", "never"), ("equal", "never_equal")):
-        key = "with_test" if kind == "trials" else "equal_with_test"
-        parts.append(
-            f"{_count(row[kind]):>5} {row[key]:6.1f} {row[kind] / base[kind]:6.2f} "
-            f"{row[key] / base[kind]:6.2f} {row[never]:6.0%}"
-        )
-    return f"{name} | {parts[0]} | {parts[1]} | {row['diverged']:.2f} ({row['diverged_share']:.1%})"
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print each group of tasks by way, then each task's median excess."""
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    groups = {"all": (True, False), "developed on": (False,), "held out": (True,)}
+    print(f"{'tasks':14} {'way':22} {'equal':>6} {'excess':>7} {'90 %':>8} {'mean':>7} {'cost':>6}")
+    for words, held_out in groups.items():
+        for way in ways:
+            some = [row for row in rows if row["way"] == way and row["held_out"] in held_out]
+            if some:
+                found = summary(some)
+                print(
+                    f"{words:14} {way:22} {found['equal']:6.0%} {found['median']:7.1%} "
+                    f"{found['excess_90']:8.1%} {found['mean']:7.1%} {found['cost']:6.1f}"
+                )
+    print(f"\n{'excess, median':28}" + "".join(f"{way:>22}" for way in ways))
+    for name in dict.fromkeys(row["task"] for row in rows):
+        own = [row for row in rows if row["task"] == name]
+        cells = [np.median([r["excess"] for r in own if r["way"] == way]) for way in ways]
+        star = " *" if own[0]["held_out"] else ""
+        print(f"{name + star:28}" + "".join(f"{cell:22.1%}" for cell in cells))
 
 
 def main() -> None:
-    """Read the options and the runs, search, print."""
+    """Read the options, search, print."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.search_efficiency",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m benchmarks.search_efficiency", description=__doc__
     )
-    parser.add_argument("runs", type=Path, help="what bounds_quality wrote with --out")
-    parser.add_argument("--seeds", type=int, default=20, help="searches a task, sampler and arm")
-    parser.add_argument("--samplers", nargs="+", choices=ARMS, help="instead of the quick ones")
-    parser.add_argument("--slow", action="store_true", help="the samplers gp and keras-tuner")
-    parser.add_argument("--everywhere", action="store_true", help="slow samplers on all tasks")
-    parser.add_argument("--real", action="store_true", help="train the trials of some tasks")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--repeats", type=int, default=4, help="searches a task and way")
+    parser.add_argument("--tasks", nargs="*", default=None, help="names; all by default")
+    parser.add_argument("--held-out", action="store_true", help="the held-out tasks only")
+    parser.add_argument("--seen", action="store_true", help="leave the held-out tasks out")
+    parser.add_argument("--keras-tuner", action="store_true", help="its Bayesian tuner too")
+    parser.add_argument("--out", type=Path, default=None, help="write the runs to a JSON file")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    runs = json.loads(options.runs.read_text(encoding="utf-8"))
-    if options.real:
-        from benchmarks.real_searches import show_real
-
-        show_real(runs)
-        return
-    samplers = [name for name in ARMS if (name in SLOW) is options.slow]
-    samplers = list(options.samplers or samplers)
-    for sampler, needed in (("gp", "torch"), ("keras-tuner", "keras_tuner")):
-        if sampler in samplers and importlib.util.find_spec(needed) is None:
-            print(f"{sampler}: left out, {needed} is not installed")
-            samplers.remove(sampler)
-    found = measure(runs, samplers, options.seeds, everywhere=options.everywhere)
-    show(found, runs, samplers)
+    rows: list[dict[str, Any]] = []
+    part = True if options.held_out else False if options.seen else None
+    for task in pick_tasks(options.tasks, held_out=part):
+        rows += measure(task, options.repeats, keras_tuner=options.keras_tuner)
+        print(f"{task.name}: {options.repeats} repeats", flush=True)
+    show(rows)
+    if options.out is not None:
+        options.out.write_text(json.dumps(rows) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

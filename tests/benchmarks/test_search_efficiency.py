@@ -1,52 +1,58 @@
+"""The figures of the rates that are named, and the rival ways to name one."""
+
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import optuna
 import pytest
 
-from benchmarks.search_efficiency import show, summarise
-from benchmarks.table_searches import Outcome, Outcomes
-
-LONG, SHORT = "quality mlp adam", "quality logistic adamw"
-RUNS = [
-    {"task": LONG, "low": 1e-3, "high": 1e-2, "rate": 3e-3, "status": "ok", "steps": 2 * 20 * 104},
-    {"task": SHORT, "low": 1e-3, "high": 1e-2, "rate": 3e-3, "status": "ok", "steps": 5 * 20 * 26},
-]
+from benchmarks.search_efficiency import by_keras_tuner, by_optuna, measure, show, summary
+from benchmarks.task_list import TASKS
 
 
-def found() -> Outcomes:
+def valley(rate: float) -> float:
+    return 1 + abs(math.log10(rate / 3e-3)) if rate < 0.5 else math.inf
+
+
+def row(way: str, excess: float, held_out: bool = False) -> dict[str, Any]:
     return {
-        (LONG, "random", "default"): [Outcome(4, 2, 1), Outcome(6, 2, 0), Outcome(8, 3, 2)],
-        (LONG, "random", "narrowed"): [Outcome(1, 1, 0), Outcome(1, 1, 0), Outcome(3, 1, 0)],
-        (SHORT, "random", "default"): [Outcome(2, 2, 0), Outcome(2, 1, 0), Outcome(25, 25, 24)],
-        (SHORT, "random", "narrowed"): [Outcome(1, 1, 0), Outcome(3, 1, 0), Outcome(9, 1, 0)],
+        "task": TASKS[0].name,
+        "held_out": held_out,
+        "way": way,
+        "rate": 1e-3,
+        "cost": 24.0,
+        "excess": excess,
+        "as_good": excess < 0.01,
     }
 
 
-def test_figures_are_medians_of_the_tasks_medians_and_the_test_counts() -> None:
-    default = summarise(found(), RUNS, [LONG, SHORT], "random", "default")
-    narrowed = summarise(found(), RUNS, [LONG, SHORT], "random", "narrowed")
-    assert default is not None
-    assert narrowed is not None
-    assert default["trials"] == default["with_test"] == 4.0  # of 6 and 2
-    assert default["never"] == pytest.approx(1 / 6)
-    assert default["diverged"] == 4.5
-    assert default["diverged_share"] == pytest.approx(27 / (4 + 6 + 8 + 2 + 2 + 24))
-    assert narrowed["trials"] == 2.0  # of 1 and 3
-    assert narrowed["with_test"] == 5.5  # of 1 + 2 and 3 + 5
-    assert (narrowed["equal"], narrowed["equal_with_test"]) == (1.0, 4.5)
-    assert narrowed["diverged"] == 0.0
+def test_figures_are_of_all_runs_and_the_mean_is_not_ruled_by_one() -> None:
+    found = summary([row("ours", excess) for excess in (0.0, 0.02, 0.04, 1e6)])
+    assert (found["equal"], found["median"]) == (0.25, pytest.approx(0.03))
+    assert found["mean"] == pytest.approx((0.06 + 10) / 4)
 
 
-def test_what_was_not_run_has_no_figures() -> None:
-    assert summarise(found(), RUNS, [LONG], "tpe", "default") is None
-    assert summarise(found(), RUNS, [], "random", "default") is None
+def test_the_tables_print_groups_and_tasks(capsys: pytest.CaptureFixture[str]) -> None:
+    show([row("ours", 0.01), row("Optuna, TPE", 0.2), row("ours", 0.02, held_out=True)][:2])
+    printed = capsys.readouterr().out
+    assert "developed on   ours" in printed
+    assert f"{TASKS[0].name}" in printed
+    assert "held out " not in printed
 
 
-def test_tables_print_groups_ratios_and_tasks(capsys: pytest.CaptureFixture[str]) -> None:
-    some = {**found(), (SHORT, "random", "default"): [Outcome(25, 25, 0)] * 3}
-    show(some, RUNS, ["random", "tpe"])
-    printed = capsys.readouterr().out.splitlines()
-    (row,) = [line for line in printed if line.startswith("50 batches") and "narrowed" in line]
-    assert row.split("|")[1].split() == ["1.0", "3.0", "0.17", "0.50", "0%"]
-    assert row.split("|")[3].split() == ["0.00", "(0.0%)"]
-    (task,) = [line for line in printed if line.startswith(SHORT)]
-    assert task.split() == [*SHORT.split(), "26", "5.0", ">24/3.0", "/"]
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_the_rivals_name_a_good_rate_of_a_smooth_valley() -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    assert 1e-4 < by_optuna(optuna.samplers.TPESampler(seed=0), valley) < 0.1
+    assert 1e-4 < by_keras_tuner(0, valley) < 0.1
+
+
+@pytest.mark.slow
+def test_all_ways_are_judged_by_the_stored_truth() -> None:
+    task = next(task for task in TASKS if task.name == "iris adam")
+    rows = measure(task, 1, keras_tuner=False)
+    assert [found["way"] for found in rows] == ["ours", "Optuna, TPE", "random"]
+    assert 32 < rows[0]["cost"] < 34  # 8 trials on 4 splits, and the range test
+    assert all(found["excess"] >= 0 for found in rows)

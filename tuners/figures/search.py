@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from tuners.figures import style
 from tuners.figures.curves import draw_bounds
 from tuners.figures.style import CARD, INK, NARROW, WIDE, numbers, padded
-from tuners.figures.words import label, tick
+from tuners.figures.words import label, rate, tick
 
 # kind of a trial: shape, colour of its area and of its edge
 _KINDS = {
@@ -38,9 +38,10 @@ def trials_by_rate(
     baseline: float | None,
     objective: str,
     maximize: bool = False,
+    choice: Mapping[str, Any] | None = None,
     width: int = WIDE,
 ) -> Figure:
-    """Return trials against their learning rate, with bounds and baseline.
+    """Return trials against their learning rate, with bounds, baseline and choice.
 
     Args:
         marks: Rate, value and kind of each trial; the kinds are "finished trial", "suggestion's
@@ -51,6 +52,7 @@ def trials_by_rate(
         baseline: A rate to mark, or None.
         objective: Name of the values.
         maximize: Whether larger values are better.
+        choice: `Choice.to_dict()`, whose curve, band, plateau and rate are drawn; or None.
         width: In pixels.
     """
     figure, (ax,) = style.new_figure(width, 300 if width <= NARROW else 330)
@@ -62,7 +64,9 @@ def trials_by_rate(
     worse = low if maximize else high
     rows = {kind: worse + (row + 0.5) * step for row, kind in enumerate(aside)}
     draw_bounds(ax, [mark[0] for mark in marks], bounds, baseline)
-    if bounds:
+    if choice:
+        draw_choice(ax, choice)
+    elif bounds:
         tenth = (bounds["high"] / bounds["low"]) ** 0.1
         spans = [(bounds["low"], bounds["low"] * tenth), (bounds["high"] / tenth, bounds["high"])]
         for span, name in zip(spans, ("outer tenths of the bounds", None), strict=True):
@@ -81,6 +85,20 @@ def trials_by_rate(
     ax.set_ylabel(label(objective))
     style.legend_above(figure)
     return figure
+
+
+def draw_choice(ax: Axes, choice: Mapping[str, Any]) -> None:
+    """Draw the fitted curve of a choice with its band, its plateau and its rate."""
+    rates, (low, high) = choice["rates"], map(numbers, choice["band"])
+    colour: Any = {"color": style.BLUE}
+    ax.fill_between(rates, low, high, alpha=0.15, linewidth=0, label="its 95 % band", **colour)
+    ax.plot(rates, choice["fitted"], linewidth=2.3, label="curve through all trials", **colour)
+    wide: Any = {"linewidth": 6, "alpha": 0.55, "solid_capstyle": "butt"}
+    words = f"plateau: {rate(choice['plateau'][0])} to {rate(choice['plateau'][1])}"
+    place = ax.get_xaxis_transform()
+    ax.plot(choice["plateau"], [0.02] * 2, color=style.PURPLE, transform=place, label=words, **wide)
+    words = f"chosen: {rate(choice['learning_rate'])}"
+    ax.axvline(choice["learning_rate"], color=INK, linewidth=1.6, label=words)
 
 
 @style.styled

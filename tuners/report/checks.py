@@ -23,7 +23,7 @@ class Check:
     """One thing that could be wrong with a run, and whether it is.
 
     Args:
-        code: "LR01" to "LR10".
+        code: "LR01" to "LR12".
         title: What is looked at.
         outcome: "passed", "failed" or "not applicable".
         number: What was found; None where not applicable.
@@ -160,7 +160,7 @@ def _gain_within_noise(summary: Mapping[str, Any]) -> Found:
 @_check(
     "Selection score against retrained score",
     "worse by more than 2 sd",
-    "Believe the retrained score; use several seeds a trial to search with less luck.",
+    "Believe the retrained score; use more splits a trial to search with less luck.",
 )
 def _selection_gap(summary: Mapping[str, Any]) -> Found:
     pairs, best = _pairs(summary), summary["best_trial"]
@@ -220,7 +220,7 @@ def _unequal_budgets(summary: Mapping[str, Any]) -> Found:
     if pairs:
         epochs.add(pairs["epochs"])
     ratio = max(epochs) / max(1, min(epochs))
-    more = f", with {_span(seeds)} seeds a trial." if max(seeds) > 1 else "."
+    more = f", with {_span(seeds)} splits a trial." if max(seeds) > 1 else "."
     meaning = f"Finished trials and pairs trained for {_span(epochs)} epochs{more}"
     return ratio, ratio > 1 or len(seeds) > 1, meaning
 
@@ -238,6 +238,37 @@ def _missing_seed(summary: Mapping[str, Any]) -> Found:
     missing = seeds.count(None) + unseeded
     meaning = f"{seeds.count(None)} of {len(seeds)} ended trials carry no seed"
     return missing, missing > 0, meaning + (", and the study names none." if unseeded else ".")
+
+
+@_check(
+    "Comparisons on the same test rows",
+    "more than one",
+    "Judge by test rows that no comparison has seen; each further look finds a difference by "
+    "chance more often.",
+)
+def _judged_often(summary: Mapping[str, Any]) -> Found:
+    pairs = _pairs(summary)
+    if not pairs:
+        return None, False, "No pairs were compared."
+    times = pairs["times_judged"]
+    return times, times > 1, f"This study has made {times} comparison(s) on its test rows."
+
+
+@_check(
+    "One split of the rows",
+    "any",
+    'Give the task `resplit`, or resplit="shuffle": the best rate of one split is often not that '
+    "of another.",
+)
+def _one_split(summary: Mapping[str, Any]) -> Found:
+    resplit, splits = (summary["facts"].get(name) for name in ("resplit", "splits"))
+    if not isinstance(resplit, bool) or not is_number(splits):
+        return None, False, "The study does not say which rows its trials trained on."
+    if resplit and splits > 1:
+        return splits, False, f"Every trial trained on {splits:g} splits of the rows."
+    seeds = f"{splits:g} seed{'s' * (splits > 1)} of weights and order on " if not resplit else ""
+    meaning = f"Every trial trained with {seeds}one split: how much the rows matter is left open."
+    return 1, True, meaning
 
 
 def _pairs(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:

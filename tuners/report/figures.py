@@ -109,8 +109,17 @@ def show_trials(summary: Mapping[str, Any], index: int) -> Drawn | None:
     best = [(row["params"][name], row["value"]) for row in done[:5] if not far(row["value"])]
     marks = [(row["params"][name], row["value"], _kind(row, far)) for row in kept]
     bounds, baseline = summary["parameters"][name]["bounds"], _baseline(summary, name)
-    draw = partial(search.trials_by_rate, marks, best, bounds, baseline, objective, maximize)
-    return _drawn(f"trials-{index}", alt, f"Every trial by its {shorten(name, 60)}.", draw)
+    choice, caption = summary["choice"], f"Every trial by its {shorten(name, 60)}."
+    choice = choice if choice and choice["parameter"] == name else None
+    if choice:
+        low, high = (rate(end) for end in choice["plateau"])
+        alt += f" The curve through them is lowest at {rate(choice['learning_rate'])}; its plateau "
+        alt += f"is {low} to {high}."
+        caption += " The curve through all of them names the rate; those on the plateau cannot be "
+        caption += "told from it."
+    options: Any = {"choice": choice, "maximize": maximize}
+    draw = partial(search.trials_by_rate, marks, best, bounds, baseline, objective, **options)
+    return _drawn(f"trials-{index}", alt, caption, draw)
 
 
 def show_best_so_far(summary: Mapping[str, Any]) -> Drawn | None:

@@ -32,6 +32,8 @@ _FACTS = {
     "engine": "engine",
     "sampler": "sampler",
     "trials": "trials planned",
+    "splits": "splits a trial",
+    "resplit": "rows split anew",
     "pairs": "pairs planned",
     "seed": "seed",
     "how": "trained as",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from search_spaces._input import InputError, is_number
 from search_spaces.learning_rate import LearningRateBounds
+from tuners.choosing.choice import Choice
 from tuners.comparison.result import Comparison, mean_and_sd
 from tuners.curves.loss_curve import LossCurve
 from tuners.report import verdicts
@@ -42,13 +43,13 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
         A dict with, among others: `verdict` ("better", "worse", "no_difference_shown",
         "too_few_pairs" or "not_compared") and `sentence`; `recommended_learning_rate`; `bounds` and
         `curve` of the learning rate, None where there are none; `trials`, one dict each;
-        `comparison`, None where there is none; `checks`; `facts`; `cost`; `command`.
+        `choice` and `comparison`, None where there are none; `checks`; `facts`; `cost`; `command`.
 
     Example:
         >>> import optuna
         >>> summary = summarize(optuna.create_study(study_name="empty"))
         >>> summary["verdict"], summary["trials"], len(summary["checks"])
-        ('not_compared', [], 10)
+        ('not_compared', [], 12)
     """
     attributes = hide_passwords(study.user_attrs)
     stored = study.get_trials(deepcopy=False)
@@ -57,6 +58,7 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
     bounds = _read_all(attributes.get("bounds"), LearningRateBounds.from_dict, "bounds", notes)
     curves = _read_all(attributes.get("curve"), LossCurve.from_dict, "curve", notes)
     comparison = _read_comparison(attributes.get("comparison"), notes)
+    choice = _read_choice(attributes.get("choice"), notes)
     directions = [direction.name.lower() for direction in study.directions]
     direction = "maximize" if directions[0] == "maximize" else "minimize"
     if len(directions) > 1:
@@ -68,16 +70,15 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
     waiting = sum(trial.state.name == "WAITING" for trial in stored)
     running = sum(row["state"] == "RUNNING" for row in rows)
     ended = [row for row in rows if row["state"] in ENDED]
-    counted = sum(row["role"] != "baseline" for row in ended)
     planned = facts.get("trials")
     if running or waiting:
         notes.append(
             f"The study is not finished: {len(ended)} trials have ended, {running} are running, "
             f"{waiting} are waiting. Write the report again for a later state."
         )
-    elif isinstance(planned, int) and counted < planned:
+    elif isinstance(planned, int) and len(ended) < planned:
         notes.append(
-            f"{counted} of the {planned} planned trials have ended: it was interrupted, or its "
+            f"{len(ended)} of the {planned} planned trials have ended: it was interrupted, or its "
             "tuner asked for no more."
         )
     names = list(dict.fromkeys([*bounds, *curves, *([parameter] if parameter else [])]))
@@ -106,6 +107,7 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
         "best_trial": best_row(rows, direction),
         "best_so_far": best_so_far(rows, direction),
         "learning_curves": shown_curves(stored, rows, direction, comparison),
+        "choice": choice,
         "comparison": comparison,
         "facts": facts,
         "notes": notes,
@@ -162,6 +164,16 @@ def _read_comparison(stored: Any, notes: list[str]) -> dict[str, Any] | None:
         return None
 
 
+def _read_choice(stored: Any, notes: list[str]) -> dict[str, Any] | None:
+    if stored is None:
+        return None
+    try:
+        return Choice.from_dict(stored).to_dict()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        notes.append("The study's `choice` cannot be read and is left out.")
+        return None
+
+
 def _baseline(
     facts: Mapping[str, Any], comparison: Mapping[str, Any] | None, rows: list[dict]
 ) -> float | None:
@@ -188,15 +200,20 @@ def _cost(summary: Mapping[str, Any]) -> dict[str, Any]:
         "seconds_search": _sum([row["seconds"] for row in rows]),
         "seconds_comparison": comparison.get("seconds"),
         "steps_range_test": None,
+        "steps_search": None,
+        "steps_comparison": None,
         "epochs_search": _sum(
             [row["epochs"] * len(row["scores"] or [0]) for row in rows if row["epochs"]]
         ),
         "epochs_comparison": 2 * comparison["pairs"] * comparison["epochs"] if comparison else None,
     }
     known |= {name: facts[name] for name in known if is_number(facts.get(name))}
+    parts = ("range_test", "search", "comparison")
+    steps = {part: known[f"steps_{part}"] for part in parts}
     return {
         "trials": {word: states.count(state) for state, word in words.items()},
         **known,
+        "gradient_steps": steps | {"total": _sum(list(steps.values()))},
         "seconds_total": _sum([known[name] for name in known if name.startswith("seconds")]),
         "gain": comparison.get("mean_difference"),
     }

@@ -126,6 +126,12 @@ def end_block(
         ends = f"{formatting.rate(bounds['low'])} to {formatting.rate(bounds['high'])}"
         reason = _plain(bounds["reason"], 2 * width)
         rested["bounds"] = f"{ends} ({bounds['status']}): {reason}"
+    if summary["choice"]:
+        low, high = (formatting.rate(end) for end in summary["choice"]["plateau"])
+        rested["choice"] = (
+            f"{formatting.rate(summary['choice']['learning_rate'])} from all trials; rates from "
+            f"{low} to {high} perform equally well within noise"
+        )
     if best:
         score = f"{formatting.shorten(summary['objective'], 40)} {formatting.number(best['value'])}"
         where = f"trial {best['number']} of {len(summary['trials'])}; a selection score"
@@ -200,6 +206,8 @@ def _failed(checks: Sequence[Mapping[str, Any]], width: int) -> dict[str, str]:
 def _cost(cost: Mapping[str, Any]) -> str:
     counts = [f"{count} {word}" for word, count in cost["trials"].items() if count]
     parts = [f"trials: {', '.join(counts)}" if counts else "no trials"]
+    steps = cost["gradient_steps"]["total"]
+    parts += [f"{formatting.number(steps)} gradient steps"] if steps is not None else []
     for part in ("range test", "search", "comparison", "total"):
         seconds = cost[f"seconds_{part.replace(' ', '_')}"]
         parts += [f"{part} {formatting.duration(seconds)}"] if seconds is not None else []

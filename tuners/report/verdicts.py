@@ -22,15 +22,16 @@ def _compared(comparison: Mapping[str, Any]) -> dict[str, Any]:
     verdict, pairs = comparison["verdict"], comparison["pairs"]
     chosen, baseline = comparison["chosen_learning_rate"], comparison["baseline_learning_rate"]
     one, other = _sides(comparison)
+    keep = f"Keep {other}"
     headline, why = {
-        "better": (f"{one} beats {other}", "It holds up in fresh pairs."),
-        "worse": (f"{one} is worse than {other}", "The chosen rate did worse in fresh pairs."),
+        "better": (f"Use {one}: it beats {other}", "It holds up in fresh pairs."),
+        "worse": (f"{keep}: {one} is worse", "The chosen rate did worse in fresh pairs."),
         "no_difference_shown": (
-            f"No difference shown between {one} and {other}",
+            f"{keep}: no difference shown to {one}",
             "Nothing shows that another rate would do better.",
         ),
         "too_few_pairs": (
-            f"Too few pairs to judge {one} against {other}",
+            f"{keep}: too few pairs to judge {one}",
             "A change should be shown first; run more pairs.",
         ),
     }[verdict]
@@ -42,13 +43,19 @@ def _compared(comparison: Mapping[str, Any]) -> dict[str, Any]:
             f"{measure(comparison)} is {signed(comparison['mean_difference'])}{interval}, with "
             f"{comparison['wins']:g} of {pairs} won; a positive gain favours {rate(chosen)}."
         )
+        sentence += _accuracy(comparison)
+        if pairs < comparison["pairs_planned"]:
+            sentence += (
+                f" An early look decided at 99.9\u00a0%, so that {pairs} of at most "
+                f"{comparison['pairs_planned']} pairs were trained."
+            )
         if comparison["optimistic"]:
             sentence += (
                 " There is no test data: it is measured on the validation rows that picked the "
                 "epoch, which is optimistic."
             )
     else:
-        headline = f"No difference shown: the search chose the baseline, {rate(baseline)}"
+        headline = f"Keep the baseline {rate(baseline)}: the search chose it"
         sentence = comparison["reason"]
     recommended = comparison["recommended_learning_rate"]
     act = "Use" if recommended == chosen and pairs else "Keep the baseline"
@@ -61,8 +68,19 @@ def _compared(comparison: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _accuracy(comparison: Mapping[str, Any]) -> str:
+    """Return how the arms part in accuracy, "" where that is the verdict's own or not measured."""
+    interval, gain = comparison["accuracy_interval"], comparison["accuracy_gain"]
+    if interval is None or gain is None or "accuracy" in comparison["metric"]:
+        return ""
+    part = signed(gain)
+    ends = " to ".join(map(signed, interval))
+    shown = "a gain" if interval[0] > 0 else "a loss" if interval[1] < 0 else "no difference shown"
+    return f" In test accuracy it is {part} ({ends}): {shown}."
+
+
 def _not_compared(summary: Mapping[str, Any]) -> dict[str, Any]:
-    best, bounds = summary["best_trial"], summary["bounds"]
+    best, bounds, choice = summary["best_trial"], summary["bounds"], summary["choice"]
     ended = [trial for trial in summary["trials"] if trial["state"] in ("FAIL", "PRUNED")]
     recommended = recommendation = None
     reached = best and (
@@ -71,6 +89,11 @@ def _not_compared(summary: Mapping[str, Any]) -> dict[str, Any]:
     if best and best["learning_rate"] is None:
         headline = "A search without a learning rate"
         sentence = f"{reached}; no parameter of the study is a learning rate."
+    elif choice:
+        recommended = choice["learning_rate"]
+        headline = f"Chosen from all trials: {rate(recommended)}, not compared with a baseline"
+        sentence = f"{choice['reason']} Fresh pairs against a baseline would judge it."
+        recommendation = f"Try {rate(recommended)}, and compare it before you rely on it."
     elif best:
         recommended = best["learning_rate"]
         headline = f"Best trial so far: {rate(recommended)}, not compared with a baseline"
@@ -103,8 +126,11 @@ def line_to_paste(summary: Mapping[str, Any]) -> str | None:
     best, optimizer = summary["best_trial"], summary["facts"].get("optimizer")
     if recommended is None:
         return None
-    if best is not None and recommended == best["learning_rate"]:
-        optimizer = best["params"].get("optimizer", optimizer)  # of a search over optimizers
+    chosen = summary["choice"]
+    if chosen is not None and recommended == chosen["learning_rate"]:
+        optimizer = chosen["optimizer"] or optimizer  # of a search over optimizers
+    elif best is not None and recommended == best["learning_rate"]:
+        optimizer = best["params"].get("optimizer", optimizer)
     side = "chosen" if comparison and comparison["verdict"] == "better" else "baseline"
     arm = comparison[side] if comparison else None
     if arm and arm["schedule"]:

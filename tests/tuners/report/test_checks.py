@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ def at(*places: float, spread: float = 0.001) -> list[Any]:
 
 def test_every_check_is_listed_once_with_all_its_parts() -> None:
     checks = summarize(make_study())["checks"]
-    assert [check["code"] for check in checks] == [f"LR{i:02d}" for i in range(1, 11)]
+    assert [check["code"] for check in checks] == [f"LR{i:02d}" for i in range(1, 13)]
     for check in checks:
         assert all(check[part] for part in ("title", "threshold", "meaning", "cure"))
         assert check["outcome"] in ("passed", "failed", "not applicable")
@@ -170,3 +171,27 @@ def test_maximised_objectives_turn_the_order() -> None:
     assert math.isclose(check["number"], 3) or check["outcome"] == "passed"
     summary = summarize(make_study(trials=trials, bare=True, direction="maximize"))
     assert summary["best_trial"]["number"] == 0
+
+
+def test_lr11_comparisons_on_the_same_test_rows() -> None:
+    once = make_comparison(0.02)
+    assert find("LR11", comparison=once)["outcome"] == "passed"
+    twice = find("LR11", comparison=replace(once, times_judged=2))
+    assert (twice["outcome"], twice["number"]) == ("failed", 2)
+    assert "made 2 comparison(s) on its test rows" in twice["meaning"]
+    assert find("LR11", bare=True)["outcome"] == "not applicable"
+
+
+@pytest.mark.parametrize(
+    ("resplit", "splits", "outcome", "words"),
+    [
+        (True, 4, "passed", "trained on 4 splits"),
+        (True, 1, "failed", "trained with one split"),
+        (False, 4, "failed", "4 seeds of weights and order on one split"),
+        (None, None, "not applicable", "does not say"),
+    ],
+)
+def test_lr12_one_split(resplit: Any, splits: Any, outcome: str, words: str) -> None:
+    check = find("LR12", facts=make_facts(resplit=resplit, splits=splits))
+    assert check["outcome"] == outcome
+    assert words in check["meaning"]

@@ -63,7 +63,7 @@ def test_the_server_tells_the_verdict(served: tuple[str, optuna.Study, Path]) ->
     (listed,) = json.loads(get(f"{address}/api/studies"))["study_summaries"]
     found = json.loads(get(f"{address}/api/studies/{listed['study_id']}"))
     note = found["note"]["body"]
-    assert "**Learning rate 0.00162 beats the baseline 0.001**" in note
+    assert "**Use learning rate 0.00162: it beats the baseline 0.001**" in note
     assert "keras.optimizers.Adam(learning_rate=0.00162)" in note
     links = {
         artifact["filename"]: f"/artifacts/{listed['study_id']}/{artifact['artifact_id']}"

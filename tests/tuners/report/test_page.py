@@ -126,9 +126,10 @@ def test_a_full_study(tmp_path: Path) -> None:
     assert len(ids) == len(set(ids))
     order = [
         "verdict",
+        "choice",
+        "trials-0",
         "facts",
         "loss-curve-0",
-        "trials-0",
         "best-so-far",
         "pairs",
         "learning-curves",

@@ -12,6 +12,7 @@ from report_studies import BOUNDS, make_comparison, make_facts, make_study, make
 
 from search_spaces import LearningRateBounds
 from tuners.comparison.result import Comparison
+from tuners import choose
 from tuners.report.summary import summarize
 from tuners.study.recording import record
 
@@ -57,10 +58,10 @@ def test_a_full_study() -> None:
 @pytest.mark.parametrize(
     ("gain", "pairs", "verdict", "rate", "words"),
     [
-        (0.02, 30, "better", 1.62e-3, "beats the baseline"),
-        (-0.02, 30, "worse", 1e-3, "is worse than"),
-        (0.0, 30, "no_difference_shown", 1e-3, "No difference shown between"),
-        (0.02, 5, "too_few_pairs", 1e-3, "Too few pairs"),
+        (0.02, 30, "better", 1.62e-3, "Use learning rate 0.00162: it beats the baseline 0.001"),
+        (-0.02, 30, "worse", 1e-3, "Keep the baseline 0.001: learning rate 0.00162 is worse"),
+        (0.0, 30, "no_difference_shown", 1e-3, "Keep the baseline 0.001: no difference shown"),
+        (0.02, 5, "too_few_pairs", 1e-3, "Keep the baseline 0.001: too few pairs"),
     ],
 )
 def test_the_four_verdicts(gain: float, pairs: int, verdict: str, rate: float, words: str) -> None:
@@ -94,7 +95,40 @@ def test_the_search_that_chose_the_baseline() -> None:
     summary = summarize(make_study(comparison=comparison))
     check_strict_json(summary)
     assert summary["verdict"] == "no_difference_shown"
-    assert "chose the baseline" in summary["headline"]
+    assert summary["headline"] == "Keep the baseline 0.001: the search chose it"
+
+
+def test_accuracy_has_a_line_of_its_own_with_its_interval() -> None:
+    sentence = summarize(make_study(comparison=make_comparison(0.02)))["sentence"]
+    assert "In test accuracy it is +0.0" in sentence
+    assert sentence.endswith(": a gain.")
+    by_accuracy = make_comparison(0.02, metric="accuracy", objective="val_accuracy")
+    assert "In test accuracy" not in summarize(make_study(comparison=by_accuracy))["sentence"]
+
+
+def test_an_early_look_is_told() -> None:
+    comparison = replace(make_comparison(0.02, 20), pairs_planned=30)
+    sentence = summarize(make_study(comparison=comparison))["sentence"]
+    assert "20 of at most 30 pairs were trained" in sentence
+
+
+def test_the_choice_is_told_where_nothing_was_compared() -> None:
+    study = make_study(bare=True, trials=make_trials(8))
+    record(study, choice=choose(study))
+    summary = summarize(study)
+    check_strict_json(summary)
+    assert summary["recommended_learning_rate"] == choose(study).learning_rate
+    assert "perform equally well within noise" in summary["sentence"]
+    study.set_user_attr("choice", {"learning_rate": "much"})
+    summary = summarize(study)
+    assert summary["choice"] is None
+    assert "The study's `choice` cannot be read and is left out." in summary["notes"]
+
+
+def test_gradient_steps_are_counted_by_part_and_in_all() -> None:
+    facts = make_facts(steps_search=1000, steps_comparison=3000)
+    steps = summarize(make_study(facts=facts))["cost"]["gradient_steps"]
+    assert steps == {"range_test": 1600, "search": 1000, "comparison": 3000, "total": 5600}
 
 
 def test_an_empty_study() -> None:
@@ -171,7 +205,7 @@ def test_a_running_study_says_so() -> None:
 
 def test_an_interrupted_study_says_so() -> None:
     study = make_study(bare=True, trials=make_trials(4), facts=make_facts(trials=24))
-    assert "3 of the 24 planned trials" in summarize(study)["notes"][0]
+    assert "4 of the 24 planned trials" in summarize(study)["notes"][0]
 
 
 def test_when_every_trial_failed() -> None:
@@ -301,7 +335,7 @@ def test_two_optimizers_are_named() -> None:
         baseline=replace(baseline, optimizer="Adam"),
     )
     summary = summarize(make_study(comparison=comparison))
-    assert summary["headline"] == "SGD at 0.00162 beats Adam at 0.001"
+    assert summary["headline"] == "Use SGD at 0.00162: it beats Adam at 0.001"
     assert summary["paste"] == "keras.optimizers.SGD(learning_rate=0.00162)"
 
 
