@@ -26,9 +26,7 @@ from tuners.comparison.result import Comparison, judge_arms, recorded_comparison
 from tuners.comparison.shared_pairs import train_shared
 from tuners.comparison.statistics import (
     FEWEST_PAIRS,
-    INTERIM_CONFIDENCE,
-    decide_verdicts,
-    look_sizes,
+    is_clear,
 )
 from tuners.engines.plan import SAME_RATE, same_rate
 from tuners.study.recording import record, record_facts
@@ -79,8 +77,8 @@ def compare(
         direction: "minimize" or "maximize"; None judges by the objective's name.
         seed: Seed of the first pair; pair i has `seed + i`.
         how: `"population"`, `"sequential"` or None for what the model allows.
-        early_looks: Look at the pairs after a third and two thirds of them too, and stop where
-            the difference is clear at 99.9 % (see `tuners.comparison.statistics.look_sizes`).
+        early_looks: Look after every 8 pairs too, and stop where the difference is clear at
+            99.9 % (see `tuners.comparison.statistics.is_clear`).
         on_epoch: Called as `on_epoch(done, total)` with lane-epochs.
         pool: Processes that train, which know both tasks by name; None trains here.
 
@@ -142,15 +140,16 @@ def compare(
             width=min(pairs, PAIRS_AT_ONCE),
         )
         tell = None if on_epoch is None else _of_total(on_epoch, 2 * pairs * epochs)
-        trained: list[Pair] = []
-        for count in look_sizes(pairs) if early_looks else (pairs,):
-            if study is not None:
-                trained = train_shared(study, design, seed, count, tell, pool)
-            else:
-                trained += train_pairs(design, seed + np.arange(len(trained), count), tell)
-            comparison = _judge(design, trained, common)
-            if count == pairs or _is_clear(comparison):
-                break
+
+        def enough(first: list[Pair]) -> bool:
+            return is_clear(_judge(design, first, common).differences)
+
+        looks = enough if early_looks else None
+        if study is not None:
+            trained = train_shared(study, design, seed, pairs, tell, pool, looks)
+        else:
+            trained = _train_alone(design, seed + np.arange(pairs), tell, looks)
+        comparison = _judge(design, trained, common)
         comparison = replace(comparison, pairs_planned=pairs)
     if study is not None:
         known = recorded_comparison(study)
@@ -173,17 +172,32 @@ def _judge(design: PairedDesign, trained: list[Pair], common: dict[str, Any]) ->
     return judge_arms(chosen_arm, baseline_arm, seeds=seeds, **common, **facts)
 
 
-def _is_clear(comparison: Comparison) -> bool:
-    """Whether an early look may end the comparison."""
-    found = decide_verdicts(np.array(comparison.differences), INTERIM_CONFIDENCE)
-    return str(found) in ("better", "worse")
+def _train_alone(
+    design: PairedDesign,
+    seeds: np.ndarray,
+    tell: Callable[[int], None] | None,
+    enough: Callable[[list[Pair]], bool] | None,
+) -> list[Pair]:
+    """Train pairs without a study, all at once or until an early look is enough."""
+    if enough is None:
+        return train_pairs(design, seeds, tell)
+    trained: list[Pair] = []
+    for start in range(0, len(seeds), PAIRS_AT_ONCE):
+        trained += train_pairs(design, seeds[start : start + PAIRS_AT_ONCE])
+        if tell is not None:
+            tell(2 * design.epochs * len(trained))
+        if len(trained) < len(seeds) and enough(trained):
+            break
+    return trained
 
 
 def _times_judged(known: Comparison | None, new: Comparison) -> int:
     """Return how many comparisons a study has made; the same one again is none."""
     if known is None or not known.pairs:
         return 1
-    same = (known.seeds, known.differences) == (new.seeds, new.differences)
+    same = known.seeds == new.seeds and np.allclose(
+        known.differences, new.differences, rtol=1e-9, atol=0.0
+    )  # a study keeps 12 digits
     return known.times_judged + (not same and new.pairs > 0)
 
 

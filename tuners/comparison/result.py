@@ -80,7 +80,7 @@ class Comparison:
         recommended_learning_rate: The chosen rate if better, else the baseline.
         pairs: Pairs trained, 0 where the two rates are the same.
         pairs_planned: Pairs that were to be trained at most; fewer were where an early look
-            decided (see `tuners.comparison.statistics.look_sizes`).
+            decided (see `tuners.comparison.statistics.is_clear`).
         epochs: Epochs of each training.
         seeds: (pairs,) seed of each pair.
         differences: (pairs,) gains of the chosen rate.
@@ -253,7 +253,7 @@ def judge_arms(
 
 
 def _accuracy_interval(chosen: Arm, baseline: Arm) -> tuple[float, float] | None:
-    both = zip(chosen.accuracy, baseline.accuracy, strict=True)
+    both = zip(chosen.accuracy, baseline.accuracy, strict=False)  # () where all runs were lost
     gains = [one - other for one, other in both if one is not None and other is not None]
     if len(gains) < 2:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from tuners.comparison.pairs import PAIRS_AT_ONCE, Pair, PairedDesign, train_pai
 from tuners.study import work_queue
 from tuners.study.heartbeat import at_work
 from tuners.study.metadata import task_hash
+from tuners.study.schema import PLACE
 from tuners.study.storage import one_process_only, open_part
 from tuners.study.work_queue import Work
 from tuners.training.pool import TrainingPool
@@ -34,8 +35,12 @@ def train_shared(
     pairs: int,
     on_epoch: Callable[[int], None] | None = None,
     pool: TrainingPool | None = None,
+    enough: Callable[[list[Pair]], bool] | None = None,
 ) -> list[Pair]:
     """Train what is missing of some pairs, wait for what others train, and return all.
+
+    With `enough` it ends with the first 8, 16, 24, ... pairs that are, whoever trained them and
+    however many more there are: all processes decide alike.
 
     Args:
         study: The study whose chosen rate is compared; the pairs are in "NAME pairs" beside it.
@@ -44,6 +49,7 @@ def train_shared(
         pairs: How many.
         on_epoch: Called with the lane-epochs done in all.
         pool: Processes that train; None trains here.
+        enough: Says whether some first pairs decide; None wants all.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came during training; what was told is kept.
@@ -57,6 +63,8 @@ def train_shared(
         work = Work(part, worker, pairs, batch, {}, kind, alone=bool(alone))
         with work_queue.handing_back(work):
             while True:
+                if enough is not None and (first := _first_enough(work, enough)):
+                    return first
                 units = work_queue.take_batch(work, lambda unit, place: (unit, place))
                 own = [(unit, first_seed + place) for unit, place in units if place is not None]
                 if own:
@@ -67,7 +75,23 @@ def train_shared(
                         _tell(part, unit, pair)
                 elif not work_queue.wait(work):
                     break
-        return [Pair.from_dict(unit.user_attrs["pair"]) for unit in work.done()]
+        return _pairs(work.done())
+
+
+def _pairs(units: Iterable[FrozenTrial]) -> list[Pair]:
+    return [Pair.from_dict(unit.user_attrs["pair"]) for unit in units]
+
+
+def _first_enough(work: Work, enough: Callable[[list[Pair]], bool]) -> list[Pair]:
+    """Return the first so many pairs that decide, none where there are none yet."""
+    done = {unit.user_attrs[PLACE]: unit for unit in work.done()}
+    for count in range(PAIRS_AT_ONCE, work.total, PAIRS_AT_ONCE):
+        if not all(place in done for place in range(count)):
+            break
+        first = _pairs(done[place] for place in range(count))
+        if enough(first):
+            return first
+    return []
 
 
 def _train(

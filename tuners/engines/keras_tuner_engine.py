@@ -108,6 +108,8 @@ class StudyTuner(PopulationTuner):
                 found = stored.get(_key(*pair))
                 if (found is None or found.user_attrs["diverged"]) is diverged:
                     self._end(trial, pair[1], found)
+                    if found is not None and found.user_attrs["role"] == "baseline":
+                        self.oracle.max_trials += 1  # it has its own place, and took none of these
 
     def _asked(self, trial: Any) -> tuple[float, int]:
         values = trial.hyperparameters.values
