@@ -22,7 +22,7 @@ from tuners.comparison.pairs import (
     aggregate_arms,
     train_pairs,
 )
-from tuners.comparison.result import Comparison, judge_arms, recorded_comparison
+from tuners.comparison.result import Comparison, gains_of, judge_arms, recorded_comparison
 from tuners.comparison.shared_pairs import train_shared
 from tuners.comparison.statistics import (
     FEWEST_PAIRS,
@@ -142,7 +142,8 @@ def compare(
         tell = None if on_epoch is None else _of_total(on_epoch, 2 * pairs * epochs)
 
         def enough(first: list[Pair]) -> bool:
-            return is_clear(_judge(design, first, common).differences)
+            gains, _ = gains_of(*aggregate_arms(design, first)[:2], goal)
+            return is_clear(gains[0] - gains[1])
 
         looks = enough if early_looks else None
         if study is not None:

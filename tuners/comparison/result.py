@@ -215,9 +215,7 @@ def judge_arms(
         **facts: The other fields of `Comparison`.
     """
     sign = -1.0 if direction == "minimize" else 1.0
-    gains = sign * np.array([chosen.values, baseline.values], float)
-    lost = np.array([chosen.diverged, baseline.diverged], bool) | ~np.isfinite(gains)
-    gains = give_lost_runs_a_value(gains, lost)
+    gains, lost = gains_of(chosen, baseline, direction)
     differences = gains[0] - gains[1]
     result = judge_pairs(differences)
     sides = [
@@ -250,6 +248,20 @@ def judge_arms(
         baseline=sides[1],
         **facts,
     )
+
+
+def gains_of(chosen: Arm, baseline: Arm, direction: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values of both arms, larger is better, and which runs were lost, (2, pairs) each.
+
+    Args:
+        chosen: The chosen rate's runs; `values` of a diverged run may be anything.
+        baseline: The baseline's runs, in the same order of pairs.
+        direction: `"minimize"` or `"maximize"`, of the values.
+    """
+    sign = -1.0 if direction == "minimize" else 1.0
+    gains = sign * np.array([chosen.values, baseline.values], float)
+    lost = np.array([chosen.diverged, baseline.diverged], bool) | ~np.isfinite(gains)
+    return give_lost_runs_a_value(gains, lost), lost
 
 
 def _accuracy_interval(chosen: Arm, baseline: Arm) -> tuple[float, float] | None:
