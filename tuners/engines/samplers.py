@@ -14,7 +14,7 @@ from tuners._checks import InputError, check_choice
 from tuners.engines.cmaes_state import CheckedCmaEsSampler
 from tuners.engines.names import PRUNERS, SAMPLERS
 
-STARTUP_TRIALS = 4  # of 24 trials Optuna's own 10 would be drawn blindly
+STARTUP_TRIALS = 4  # of 8 to 24 trials Optuna's own 10 would be drawn blindly
 
 
 def check_sampler(name: str) -> str:

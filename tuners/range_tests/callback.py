@@ -166,7 +166,8 @@ class LearningRateRangeTest(keras.callbacks.Callback):
         if name in UNSUITED:
             raise InputError(
                 f"The range test cannot read {name}, whose rate also weighs the average of its "
-                "weights; call range_test(..., mode='sweep') instead."
+                "weights; train at a few constant rates instead, and read them by LossCurve(..., "
+                "kind='sweep').bounds()."
             )
         if not isinstance(
             leaves[0]._learning_rate,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from search_spaces._input import is_number
 from tuners.comparison.result import mean_and_sd
+from tuners.curves.response import WIDTH
 from tuners.report.formatting import number, rate, share
 from tuners.report.limits import rank
 from tuners.report.trial_rows import ENDED
@@ -163,15 +164,19 @@ def _gain_within_noise(summary: Mapping[str, Any]) -> Found:
     "Believe the retrained score; use more splits a trial to search with less luck.",
 )
 def _selection_gap(summary: Mapping[str, Any]) -> Found:
-    pairs, best = _pairs(summary), summary["best_trial"]
+    pairs = _pairs(summary)
+    near = _nearest_trial(pairs, summary) if pairs else None
     mean, spread = mean_and_sd(pairs["chosen"]["validation"]) if pairs else (None, None)
-    if not pairs or not best or mean is None or not spread or not _same_rate(best, pairs, summary):
+    if near is None or mean is None or not spread:
         return None, False, "Needs a search and a comparison on the same objective."
-    gap = (mean - best["value"]) / spread * (1 if summary["direction"] == "minimize" else -1)
+    # as the pairs are scored: by their best epochs
+    known = [value for value in near["best_values"] or [] if value is not None]
+    score = sum(known) / len(known) if known else near["value"]
+    gap = (mean - score) / spread * (1 if summary["direction"] == "minimize" else -1)
     meaning = (
-        f"The best trial scored {number(best['value'])} when it was picked; retrained, the same "
-        f"rate scores {number(mean)} on average ({number(gap, 2)} standard deviations "
-        f"{'worse' if gap > 0 else 'better'})."
+        f"Trial {near['number']}, the nearest to the chosen rate, scored {number(score)} at its "
+        f"best epoch; retrained, that rate scores {number(mean)} on average ({number(gap, 2)} "
+        f"standard deviations {'worse' if gap > 0 else 'better'})."
     )
     return gap, gap > 2, meaning
 
@@ -277,13 +282,19 @@ def _pairs(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return comparison if comparison and comparison["pairs"] else None
 
 
-def _same_rate(
-    best: Mapping[str, Any], pairs: Mapping[str, Any], summary: Mapping[str, Any]
-) -> bool:
-    """Whether the best trial is the one whose rate was retrained, by the same objective."""
-    learning_rate, objective = best["learning_rate"], summary["facts"].get("objective")
-    same = learning_rate and abs(learning_rate / pairs["chosen_learning_rate"] - 1) <= 0.01
-    return bool(same) and objective in (None, pairs["objective"])
+def _nearest_trial(
+    pairs: Mapping[str, Any], summary: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """Return the finished trial nearest to the retrained rate, None where none is near it."""
+    if summary["facts"].get("objective") not in (None, pairs["objective"]):
+        return None
+
+    def decades(row: Mapping[str, Any]) -> float:
+        return abs(math.log10(row["learning_rate"] / pairs["chosen_learning_rate"]))
+
+    rows = [row for row in rank(summary["trials"], summary["direction"]) if row["learning_rate"]]
+    nearest = min(rows, key=decades, default=None)
+    return nearest if nearest is not None and decades(nearest) <= WIDTH else None
 
 
 def _span(values: Collection[float]) -> str:

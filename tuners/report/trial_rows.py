@@ -27,7 +27,7 @@ def trial_rows(trials: Sequence[optuna.trial.FrozenTrial], parameter: str | None
     Returns:
         Dicts of number, state ("STALE" where another trial replaced it), value (of the first
         objective), role, seed, learning_rate, params, diverged, epochs, best_epoch, seconds,
-        scores, how. What is missing or of another kind than the record writes is None.
+        scores, best_values, how. What is missing or of another kind than the record writes is None.
     """
     started = [trial for trial in trials if trial.state.name != "WAITING"]
     replaced = superseded(trials)
@@ -42,7 +42,8 @@ def _row(trial: optuna.trial.FrozenTrial, parameter: str | None, replaced: bool)
     seconds = _number(stored.get("seconds"))
     if seconds is None and trial.datetime_start and trial.datetime_complete:
         seconds = (trial.datetime_complete - trial.datetime_start).total_seconds()
-    name, scores = rate_of(params, parameter), stored.get("scores")
+    name = rate_of(params, parameter)
+    scores, best = stored.get("scores"), stored.get("best_values")
     learning_rate = _number(params.get(name)) if name else None
     role, how = (v if isinstance(v := stored.get(name), str) else None for name in ("role", "how"))
     return {
@@ -58,6 +59,7 @@ def _row(trial: optuna.trial.FrozenTrial, parameter: str | None, replaced: bool)
         "best_epoch": _whole(stored.get("best_epoch")),
         "seconds": seconds,
         "scores": _numbers(scores) if isinstance(scores, (list, tuple)) else None,
+        "best_values": _numbers(best) if isinstance(best, (list, tuple)) else None,
         "how": how,
     }
 

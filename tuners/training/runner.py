@@ -111,8 +111,7 @@ def train_steps(
 
     Args:
         task: The model and its data.
-        learning_rates: Rates (steps, lanes), above 0 and finite. Geometric columns are a ramp,
-            constant ones a sweep.
+        learning_rates: Rates (steps, lanes), above 0 and finite. Geometric columns are a ramp.
         seeds: Seeds (lanes,), 0 or more.
         how: Force "population" or "sequential"; None tries the first and falls back.
         same_batches: Give every lane the batch order of the first (common random numbers).
