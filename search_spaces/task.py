@@ -238,23 +238,34 @@ def _read_dataset(dataset: Any, name: str) -> Data:
 
 
 def _join(batches: list[Any]) -> Any:
-    """Return one nest of arrays whose rows are those of the batches, in order."""
-    flat = [list_arrays(batch) for batch in batches]
-    joined = iter([np.concatenate(column) for column in zip(*flat, strict=True)])
-    return map_arrays(lambda _: next(joined), batches[0])
+    """Return one nest of arrays whose rows are those of the batches, in order; dicts by key."""
+    first = batches[0]
+    if isinstance(first, Mapping):
+        return {key: _join([batch[key] for batch in batches]) for key in first}
+    if isinstance(first, (list, tuple)):
+        return type(first)(_join(list(column)) for column in zip(*batches, strict=True))
+    return np.concatenate(batches)
 
 
 def _check_alike(train: Data, validation: Data) -> None:
     """Check that rows of both parts can stand in one array."""
     shapes = [
-        "a dataset" if is_dataset(data) else [array.shape[1:] for array in list_arrays(data)]
-        for data in (train, validation)
+        "a dataset" if is_dataset(data) else _row_shapes(data) for data in (train, validation)
     ]
     if "a dataset" in shapes or shapes[0] != shapes[1]:
         raise InputError(
             "`resplit` 'shuffle' needs `train` and `validation` to hold arrays of the same "
             f"shapes, but got rows of {shapes[0]} and {shapes[1]}; pass a function."
         )
+
+
+def _row_shapes(arrays: Any) -> Any:
+    """Return the nest with the shape of a row for each array, and lists for tuples."""
+    if isinstance(arrays, Mapping):
+        return {key: _row_shapes(value) for key, value in arrays.items()}
+    if isinstance(arrays, (list, tuple)):
+        return [_row_shapes(value) for value in arrays]
+    return arrays.shape[1:]
 
 
 def _check_class_weight(class_weight: object) -> None:

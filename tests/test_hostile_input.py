@@ -199,7 +199,8 @@ ODD: list[Any] = [
     float("inf"),
     float("nan"),
 ]
-ATTRIBUTES = ("facts", "bounds", "curve", "comparison", "settings", "worker x", SCRIPT)
+ENTRIES = ("facts", "bounds", "curve", "choice", "comparison")
+ATTRIBUTES = (*ENTRIES, "settings", "gradient_steps", "worker x", SCRIPT)
 
 
 @pytest.mark.slow  # each example draws a page
@@ -208,7 +209,7 @@ def test_any_attribute_of_a_study_is_reported(
     attribute: str, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = make_study("journal:///study.log")
-    for place, value in enumerate(ODD if attribute in ATTRIBUTES[:4] else ODD[:4]):
+    for place, value in enumerate(ODD if attribute in ENTRIES else ODD[:4]):
         study.set_user_attr(attribute, value)
         if place == 0:
             arguments = ["report", "--storage", "journal:///study.log", "--out", "o"]
@@ -233,6 +234,7 @@ def test_facts_of_any_kind_are_reported(known: bool, workplace: Path) -> None:
 
 
 ROLES = ["role", "seed", "diverged", "epochs", "best_epoch", "seconds", "curves", "scores", "how"]
+ROLES += ["best_values"]
 
 
 @pytest.mark.slow
@@ -566,7 +568,8 @@ def test_half_a_line_at_the_end_of_a_journal_is_no_loss(workplace: Path) -> None
 
 NUMBERS = ["-1", "0", "nan", "inf", "-inf", "1e400", "1e-400", "9" * 400, "", " ", "1_0", "0x10"]
 NUMBERS += ["\u0663", "\u00bd", "1,5", "1;DROP", SCRIPT, "1\n2", "\0", "--", "--trials", "1 2"]
-COUNTS = ("--trials", "--epochs", "--pairs", "--range-seeds", "--batch-size", "--workers", "--seed")
+COUNTS = ("--trials", "--epochs", "--splits", "--pairs", "--range-seeds", "--batch-size")
+COUNTS += ("--workers", "--seed")
 VALID = {"\u0663", "1_0", "0", " "}  # Python reads the first two as 3 and 10
 
 
@@ -646,7 +649,7 @@ def task():
     return TuningTask("</script><b>'tiny'\\n" + "\\U0001f377" * 300, build, *parts, batch_size=10)
 """
 JOB = ["--task", "tiny.py:task", "--epochs", "1", "--trials", "2", "--pairs", "1", "--quiet"]
-JOB += ["--bounds", "1e-2", "1.0", "--how", "sequential", "--out", "run"]
+JOB += ["--splits", "2", "--bounds", "1e-2", "1.0", "--how", "sequential", "--out", "run"]
 
 
 @pytest.fixture(scope="module")
@@ -689,6 +692,12 @@ OTHER_VERSIONS = {
         "bounds",
         '{"learning_rate": {"low": 2, "high": 1, "suggestion": 9, "status": "", "reason": ""}}',
     ),
+    "a choice of another type": ("choice", "7"),
+    "a choice that lacks keys": ("choice", '{"learning_rate": 0.1}'),
+    "a choice that breaks its rule": (
+        "choice",
+        '{"learning_rate": -1, "interval": [1, 2], "plateau": [1, 2], "reason": 5}',
+    ),
     "a comparison of another type": ("comparison", "7"),
     "a comparison that lacks keys": ("comparison", '{"pairs": 1}'),
     "settings with further keys": ("settings", '{"further": 1}'),
@@ -721,6 +730,7 @@ def test_a_run_of_another_version_is_refused_or_resumed(
 
 
 def test_what_this_version_cannot_read_is_refused_by_its_name() -> None:
+    from tuners.choosing.choice import recorded_choice
     from tuners.comparison.result import recorded_comparison
     from tuners.study.recording import recorded_bounds, recorded_curves
 
@@ -728,6 +738,7 @@ def test_what_this_version_cannot_read_is_refused_by_its_name() -> None:
     for key, read in (
         ("bounds", recorded_bounds),
         ("curve", recorded_curves),
+        ("choice", recorded_choice),
         ("comparison", recorded_comparison),
     ):
         for value in (5, [1], "x", {"learning_rate": 5}):

@@ -20,11 +20,14 @@ import tuners
 
 ROOT = Path(__file__).parents[1]
 LIGHT = (
+    "Choice",
+    "Comparison",
     "LossCurve",
     "NarrowedSampler",
     "range_test",
     "train",
     "search",
+    "choose",
     "compare",
     "narrow",
     "record",
@@ -38,8 +41,11 @@ WITHOUT_TENSORFLOW = (
     "search_spaces",
     "tuners",
     "tuners._checks",
+    "tuners.choosing.choice",
+    "tuners.choosing.choosing",
     "tuners.comparison.result",
     "tuners.curves.bounds",
+    "tuners.curves.response",
     "tuners.figures.curves",
     "tuners.figures.search",
     "tuners.curves.smoothing",

@@ -64,6 +64,7 @@ SMALL = ["--epochs", "2", "--trials", "2", "--pairs", "2", "--bounds", "1e-3", "
 REFUSED: list[tuple[str, list[str]]] = [
     ("--trials 0", ["--trials", "greater than or equal to 1", "got 0"]),
     ("--epochs -3", ["--epochs", "greater than or equal to 1", "got -3"]),
+    ("--splits 0", ["--splits", "greater than or equal to 1", "got 0"]),
     ("--pairs 0", ["--pairs", "greater than or equal to 1", "got 0"]),
     ("--range-seeds 0", ["--range-seeds", "greater than or equal to 1", "got 0"]),
     ("--batch-size 0", ["--batch-size", "greater than or equal to 1", "got 0"]),
@@ -246,8 +247,8 @@ def test_help_names_every_option_with_a_line(capsys: pytest.CaptureFixture[str])
     assert run_search.main(["--help"]) == 0
     text = capsys.readouterr().out
     data = "data task optimizer drop-repeats batch-size"
-    work = "engine sampler tuner pruner objective direction trials epochs pairs seed baseline range"
-    more = "range-seeds bounds out storage study-name workers how dry-run quiet json"
+    work = "engine sampler tuner pruner objective direction trials epochs splits pairs seed"
+    more = "baseline range range-seeds bounds out storage study-name workers how dry-run quiet json"
     listed = f"{data} {work} {more}".split()
     for name in listed:
         assert f"--{name} " in text

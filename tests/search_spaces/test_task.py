@@ -125,7 +125,11 @@ def test_with_data_replaces_some_arguments_and_keeps_the_others():
         ({"name": 3}, "`name` must be a non-empty string, but got 3"),
         ({"build_model": 3}, "`build_model` must be a function, but got int; pass the function"),
         ({"build_model": None}, "`build_model` must be a function, but got NoneType"),
-        ({"resplit": 3}, "`resplit` must be a function, but got int"),
+        ({"resplit": 3}, "`resplit` must be a function, 'shuffle' or None, but got 3; pass the"),
+        (
+            {"resplit": "shufle"},
+            "`resplit` must be a function, 'shuffle' or None, but got 'shufle'",
+        ),
         ({"batch_size": 0}, "`batch_size` must be a whole number of 1 or more, but got 0"),
         ({"batch_size": 3.5}, "`batch_size` must be .* but got 3.5"),
         ({"batch_size": "32"}, "`batch_size` must be .* but got '32'"),

@@ -21,7 +21,9 @@ class Choice:
 
     Args:
         learning_rate: The rate with the lowest fitted loss.
-        interval: 95 % interval of it, in rates, where trials and splits are drawn again.
+        interval: The middle 95 % of the lowest places, in rates, where trials and splits are
+            drawn again; with few splits narrower than a 95 % interval (see
+            `tuners.curves.response`).
         plateau: The rates `(low, high)` around it that cannot be told from it at 95 %, compared
             split by split where the trials have several.
         baseline_inside: Whether the baseline lies on the plateau; None where there is none, or

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 MOST_PLACES = 200  # of the curve that a study keeps
+NARROW = 1.05  # ratio of its ends below which a plateau is one rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,16 +176,26 @@ def _describe(
     )
 
 
+def equal_rates(low: float, high: float) -> str:
+    """Return which rates are as good as the chosen one, in words.
+
+    Example:
+        >>> equal_rates(1e-4, 3e-4)
+        'rates from 0.0001 to 0.0003 perform equally well within noise'
+    """
+    if high / low < NARROW:
+        return "no other rate tried performs equally well within noise"
+    return f"rates from {low:.3g} to {high:.3g} perform equally well within noise"
+
+
 def _reason(
     best: _Fitted, fits: Sequence[_Fitted], baseline: float | None, inside: bool | None
 ) -> str:
     response = best.response
     low, high = response.plateau
     whose = f" with {best.optimizer}" if best.optimizer else ""
-    words = (
-        f"The curve through {best.trials} trials{whose} is lowest at rate {response.best:.3g}; "
-        f"rates from {low:.3g} to {high:.3g} perform equally well within noise"
-    )
+    words = f"The curve through {best.trials} trials{whose} is lowest at rate {response.best:.3g}; "
+    words += equal_rates(low, high)
     if response.splits > 1:
         words += f", compared on {response.splits} splits"
     else:

@@ -25,6 +25,7 @@ WIDTH = 0.15
 FINE = 0.01  # decades between the places looked at
 DRAWS = 400
 LEVEL = 0.95
+ROUNDING = 1e-12  # of the size of the losses: differences below it are none
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +37,11 @@ class Response:
         fitted: The fitted loss at each, `(places,)`.
         band: Ends of the 95 % band, the splits' offsets taken out, `(2, places)`.
         best: The rate with the lowest fitted loss.
-        interval: Between which 95 % of the lowest places lie, where trials and splits are drawn
-            again.
-        plateau: The rates around the best that cannot be told from it at 95 %.
+        interval: The middle 95 % of the lowest places where trials and splits are drawn again. Of
+            few splits it is narrow: on 46 tasks, 8 trials on 4 splits, it held the rate that was
+            best by test loss on 12 other splits in 75 %.
+        plateau: The rates around the best that cannot be told from it at 95 %. It held that rate
+            in 95 %.
         splits: How many splits the losses are the mean of.
     """
 
@@ -75,13 +78,16 @@ def fit_response(rates: Values, losses: Values) -> Response:
     scale = mean if logarithmic else np.ones_like(mean)
     parts = level[:, None] + (losses - mean[:, None]) / scale[:, None]
     places = _places(x)
-    kernel = np.exp(-0.5 * ((places[:, None] - x[None, :]) / WIDTH) ** 2)
+    kernel = _kernel(places, x)
     matrix = kernel / kernel.sum(axis=1, keepdims=True)
     fitted = matrix @ level
+    scatter = _scatter(x, parts)
     best = int(np.argmin(fitted))
-    reach = _reach(matrix, level, parts, best)
-    centred = parts - parts.mean(axis=0)
-    error = _error(matrix @ centred) if parts.shape[1] > 1 else _residual_error(matrix, level)
+    size = max(float(np.abs(parts).max()), 1.0 if logarithmic else 1e-280)
+    apart = matrix - matrix[best]
+    rise, margin = apart @ level, np.maximum(_margin(apart, parts, scatter), ROUNDING * size)
+    reach = np.where(rise > ROUNDING * size, rise / margin, 0.0)
+    error = _margin(matrix, parts - parts.mean(axis=0), scatter)
     back = np.exp if logarithmic else np.asarray
     lowest = _drawn_lowest(kernel, parts)
     low, high = np.quantile(places[lowest], ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
@@ -106,29 +112,46 @@ def _places(x: Values) -> Values:
     return np.union1d(fine[near], x)
 
 
-def _reach(matrix: Values, level: Values, parts: Values, best: int) -> Values:
-    """Return by how many of its 95 % margins each place lies above the best, `(places,)`."""
-    apart = matrix - matrix[best]
-    rise = apart @ level
-    margin = _error(apart @ parts) if parts.shape[1] > 1 else _residual_error(apart, level)
-    return np.where(rise > 0, rise / np.maximum(margin, 1e-300), 0.0)
+def _kernel(places: Values, x: Values) -> Values:
+    """Return the weight of each trial at each place, `(places, trials)`."""
+    return np.exp(-0.5 * ((places[:, None] - x[None, :]) / WIDTH) ** 2)
 
 
-def _error(values: Values) -> Values:
-    """Return the 95 % margin of the mean over splits, `(places, splits)` -> `(places,)`."""
-    splits = values.shape[1]
-    quantile = stats.t.ppf((1 + LEVEL) / 2, splits - 1)
-    return quantile * values.std(axis=1, ddof=1) / np.sqrt(splits)
+def _margin(rows: Values, parts: Values, scatter: tuple[float, float]) -> Values:
+    """Return the 95 % margin of weighted sums of losses, `(places,)`.
+
+    It is the larger of two: how the sums differ between splits, and how single losses scatter about
+    the curve, without which splits that happen to agree would make any two places differ.
+
+    Args:
+        rows: Weights of the trials, `(places, trials)`.
+        parts: Their losses, `(trials, splits)`.
+        scatter: What `_scatter` returned.
+    """
+    splits, (variance, freedom) = parts.shape[1], scatter
+    tail = (1 + LEVEL) / 2
+    single = stats.t.ppf(tail, freedom) * np.sqrt(variance / splits * (rows**2).sum(axis=1))
+    if splits == 1:
+        return single
+    between = (rows @ parts).std(axis=1, ddof=1) / np.sqrt(splits)
+    return np.maximum(single, stats.t.ppf(tail, splits - 1) * between)
 
 
-def _residual_error(rows: Values, level: Values) -> Values:
-    """Return the 95 % margin of weighted sums of single losses, by how these scatter."""
-    trials = len(level)
-    # differences of neighbours: twice the variance of one, whatever the curve (von Neumann 1941)
-    steps = np.diff(level)
-    variance = float((steps**2).mean() / 2) if trials > 1 else 0.0
-    quantile = stats.t.ppf((1 + LEVEL) / 2, max(trials - 1, 1))
-    return quantile * np.sqrt(variance * (rows**2).sum(axis=1))
+def _scatter(x: Values, parts: Values) -> tuple[float, float]:
+    """Return the variance of single losses about the curve, and its degrees of freedom.
+
+    Where trials lie too far apart to show it, several splits must do alone, and the variance is 0;
+    with one split the differences of neighbours stand for it, their trend included.
+    """
+    kernel = _kernel(x, x)
+    matrix = kernel / kernel.sum(axis=1, keepdims=True)
+    splits = parts.shape[1]
+    freedom = splits * (len(x) - float(np.trace(matrix)))
+    if freedom < 1 and (splits > 1 or len(x) == 1):
+        return 0.0, 1.0
+    if freedom < 1:
+        return float((np.diff(parts[:, 0]) ** 2).mean() / 2), 1.0
+    return float(((parts - matrix @ parts) ** 2).sum() / freedom), freedom
 
 
 def _drawn_lowest(kernel: Values, parts: Values) -> Values:

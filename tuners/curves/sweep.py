@@ -11,6 +11,7 @@ from tuners.curves.response import WIDTH, fit_response
 from tuners.curves.smoothing import Values, finite_table
 
 FEWEST_RATES = 5
+ROUNDING = 1e-9  # decades
 
 
 def read_sweep(rates: Values, table: Values) -> Finding:
@@ -41,7 +42,7 @@ def read_sweep(rates: Values, table: Values) -> Finding:
         )
     response = fit_response(rates[finite], table[finite])
     low, best, high = np.log10([response.plateau[0], response.best, response.plateau[1]])
-    first, last = np.log10([measured[0], measured[-1]])
+    first, last = np.log10(measured[0]) + ROUNDING, np.log10(measured[-1]) - ROUNDING
     if low <= first and high >= last:
         return Finding(
             "no_descent",
@@ -55,7 +56,7 @@ def read_sweep(rates: Values, table: Values) -> Finding:
             f"The loss is lowest at the lowest rate tested, {10**first:.2g}; test lower rates.",
             suggestion=-np.inf,
         )
-    if best >= last and last >= np.log10(rates[-1]):
+    if best >= last and finite[-1]:
         return Finding(
             "no_divergence",
             f"The loss is lowest at the highest rate tested, {10**last:.2g}; test higher rates.",

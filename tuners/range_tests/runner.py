@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -65,7 +66,8 @@ def range_test(
             `low < high`. The ramp looks two decades further on both sides; bounds stay inside.
         mode: `"ramp"`; or `"per_epoch"`, which holds each rate for an epoch.
         steps: Gradient steps of a ramp, 2 or more; None for an eighth of a training to come.
-        seeds: Seeds of the ramp, 1 or more; twice as many where these cannot decide.
+        seeds: Seeds of the ramp, 1 or more; twice as many where these cannot decide, and fewer
+            where trainings are too short to pay for two steps of each.
         seed: The first of them, 0 or more.
         batch_size: Rows to a step, 1 or more; a task brings its own.
         how: "population" or "sequential" forces how lanes are trained; None chooses.
@@ -105,8 +107,10 @@ def range_test(
         if mode == "per_epoch":
             return _per_epoch(step, (low, high), epochs, batches or UNKNOWN_STEPS, seeds, seed)
         length = steps or ramp_steps(epochs, batches, seeds)
+        budget = MOST_TRAININGS * epochs * batches if batches else math.inf
+        if steps is None and seeds * length > budget:  # of trainings of a few steps
+            seeds = max(int(budget // length), 1)
         ramp = _ramp(step, np.arange(seed, seed + seeds), (low, high), length)
-        budget = MOST_TRAININGS * epochs * batches if batches else np.inf
         decided = ramp.bounds().status not in ("no_descent", "too_noisy")
         if decided or (steps is None and 2 * seeds * length > budget):
             return ramp

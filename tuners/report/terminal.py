@@ -127,11 +127,8 @@ def end_block(
         reason = _plain(bounds["reason"], 2 * width)
         rested["bounds"] = f"{ends} ({bounds['status']}): {reason}"
     if summary["choice"]:
-        low, high = (formatting.rate(end) for end in summary["choice"]["plateau"])
-        rested["choice"] = (
-            f"{formatting.rate(summary['choice']['learning_rate'])} from all trials; rates from "
-            f"{low} to {high} perform equally well within noise"
-        )
+        chosen = formatting.rate(summary["choice"]["learning_rate"])
+        rested["choice"] = f"{chosen}: {_plain(summary['choice']['reason'], 3 * width)}"
     if best:
         score = f"{formatting.shorten(summary['objective'], 40)} {formatting.number(best['value'])}"
         where = f"trial {best['number']} of {len(summary['trials'])}; a selection score"

@@ -18,8 +18,8 @@ from tuners.cli.options import LARGEST_SEED, JobOptions, with_options
 def test_the_defaults_are_those_of_the_wine_job() -> None:
     options = JobOptions()
     assert options.optimizers == ("adam",)
-    assert (options.engine, options.algorithm) == ("optuna", "tpe")
-    assert (options.trials, options.pairs, options.seed) == (24, 30, 0)
+    assert (options.engine, options.algorithm) == ("optuna", "qmc")
+    assert (options.trials, options.splits, options.pairs, options.seed) == (8, 4, 30, 0)
     assert 30 <= options.epochs <= 50
     assert options.declared == (1e-5, 1.0)
 
@@ -29,18 +29,19 @@ def test_what_was_not_given_keeps_its_default() -> None:
     app = typer.Typer(add_completion=False)
     app.command()(with_options(lambda _, options: asked.append(options)))
     app(
-        args=["--trials", "3", "--range", "1e-4", "0.1", "--how", "sequential"],
+        args="--trials 3 --splits 2 --range 1e-4 0.1 --how sequential".split(),
         standalone_mode=False,
     )
     app(args=[], standalone_mode=False)
-    changed = JobOptions(trials=3, declared=(1e-4, 1e-1), how="sequential")
+    changed = JobOptions(trials=3, splits=2, declared=(1e-4, 1e-1), how="sequential")
     assert asked == [changed, JobOptions()]
 
 
 def test_the_algorithm_follows_from_the_engine() -> None:
     assert JobOptions(engine="keras-tuner").algorithm == "bayesian"
     assert JobOptions(engine="keras-tuner", tuner="grid").algorithm == "grid"
-    assert JobOptions(sampler="qmc").algorithm == "qmc"
+    assert JobOptions(sampler="random").algorithm == "random"
+    assert JobOptions(optimizer="adam,sgd").algorithm == "tpe"
 
 
 def test_optimizers_are_named_with_commas_between_in_any_case() -> None:

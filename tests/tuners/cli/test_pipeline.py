@@ -18,6 +18,7 @@ from run_search import do_job
 from tuners.cli.console import Screen
 from tuners.cli.options import JobOptions
 from tuners.cli.run_folder import locked
+from tuners.range_tests.runner import ramp_steps
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +33,7 @@ def task():
     parts = [(x[rows], y[rows]) for rows in (slice(60), slice(60, 80), slice(80, 100))]
     return TuningTask("tiny", build, *parts, batch_size=10)
 """
-RUN = ["--task", "tiny_shared:task", "--epochs", "2", "--range-seeds", "2"]
+RUN = ["--task", "tiny_shared:task", "--epochs", "2", "--range-seeds", "2", "--splits", "2"]
 SMALL = [*RUN, "--trials", "2", "--pairs", "2"]
 BOUNDS = ["--bounds", "1e-3", "1e-1"]
 
@@ -74,6 +75,10 @@ def read(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "report.json").read_text())
 
 
+def stored(folder: Path) -> optuna.Study:
+    return optuna.load_study(study_name="tiny", storage=f"sqlite:///{folder}/study.db")
+
+
 def results(folder: Path) -> tuple[Any, ...]:
     """What must not depend on stops: bounds, rates, scores, gains."""
     report = read(folder)
@@ -86,7 +91,10 @@ def test_a_finished_job_is_reported_whole(done: Path) -> None:
     assert report["verdict"] == "too_few_pairs"
     assert report["bounds"]["status"]
     assert report["curve"]["learning_rates"]
-    assert [row["role"] for row in report["trials"]] == ["suggestion", "search"]
+    assert [row["role"] for row in report["trials"]] == ["suggestion", "baseline"]
+    choice = stored(done).user_attrs["choice"]
+    assert (choice["trials"], choice["splits"]) == (2, 2)
+    assert choice["learning_rate"] == report["comparison"]["chosen_learning_rate"]
     facts = report["facts"]
     assert facts["steps_range_test"] > 0
     assert facts["pairs"] == 2
@@ -118,7 +126,8 @@ def test_a_job_with_other_settings_is_refused_and_nothing_is_written(
         (["--objective", "val_accuracy"], "objective was val_loss, now val_accuracy"),
         (["--engine", "keras-tuner"], "engine was optuna, now keras-tuner"),
         (["--direction", "maximize"], "direction was minimize, now maximize"),
-        (["--sampler", "random"], "sampler was tpe, now random"),
+        (["--sampler", "random"], "sampler was qmc, now random"),
+        (["--splits", "3"], "splits was 2, now 3"),
         (["--batch-size", "20"], "batch_size was 10, now 20"),
         (["--study-name", "other"], "study was tiny, now other"),
         (["--range", "1e-4", "1"], "range was range 1e-05 to 1, now range 0.0001 to 1"),
@@ -163,7 +172,13 @@ def test_a_stopped_job_resumes_to_the_same_end(
     done: Path, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = JobOptions(
-        task="tiny_shared:task", epochs=2, range_seeds=2, trials=2, pairs=2, out="stopped"
+        task="tiny_shared:task",
+        epochs=2,
+        range_seeds=2,
+        splits=2,
+        trials=2,
+        pairs=2,
+        out="stopped",
     )
     folder = place / "stopped"
     for stage, trials in (("range test", 0), ("search", 0), ("comparison", 2)):
@@ -215,6 +230,39 @@ def test_trials_and_pairs_may_grow(place: Path, capsys: pytest.CaptureFixture[st
     assert len(trials) == len(differences) == 2
     assert run_search.main([*arguments, "1", "--pairs", "1"]) == 0  # fewer: all is kept
     assert results(place / "grown")[1:3] == (trials, differences)
+
+
+def test_a_comparison_that_stopped_early_is_done_and_its_pairs_may_grow(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # a baseline that hardly learns; outside of the bounds, so that it is no trial
+    arguments = [*RUN, *BOUNDS, "--trials", "2", "--baseline", "1e-5", "--out", "early"]
+    for pairs, trains in (("20", True), ("20", False), ("18", False), ("40", True)):
+        capsys.readouterr()
+        assert run_search.main([*arguments, "--pairs", pairs]) == 0
+        assert ("comparison:" in capsys.readouterr().err) is trains
+        comparison = read(place / "early")["comparison"]
+        assert (comparison["verdict"], comparison["pairs"]) == ("better", 16)
+        assert comparison["times_judged"] == 1
+    assert comparison["pairs_planned"] == 40
+
+
+def test_a_job_resumes_with_another_baseline(place: Path) -> None:
+    arguments = [*RUN, *BOUNDS, "--pairs", "1", "--out", "rival", "--quiet"]
+    assert run_search.main([*arguments, "--trials", "2", "--baseline", "0.002"]) == 0
+    before, report = stored(place / "rival").trials, read(place / "rival")
+    assert [trial.user_attrs["role"] for trial in before] == ["suggestion", "baseline"]
+    assert before[1].params == {"learning_rate": 0.002}
+    assert report["comparison"]["baseline_learning_rate"] == 0.002
+    for trials in ("2", "3"):
+        other = [*arguments, "--trials", trials, "--baseline", "0.05"]
+        assert run_search.main(other) == 0
+        assert read(place / "rival")["comparison"]["baseline_learning_rate"] == 0.05
+        after = stored(place / "rival").trials
+        assert len(after) == int(trials)
+        assert [trial.datetime_complete for trial in after[:2]] == [
+            trial.datetime_complete for trial in before
+        ]
 
 
 def test_where_every_trial_fails_the_report_is_written_and_the_code_is_3(
@@ -284,10 +332,12 @@ def test_the_plan_is_printed_and_nothing_is_written(
     assert run_search.main([*SMALL, "--out", "planned", "--dry-run", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
     parts = {part["name"]: part for part in plan["parts"]}
-    # 60 rows at batch 10 are 6 steps an epoch; 2 epochs; 2 arms of 2 pairs
-    assert (parts["search"]["lanes"], parts["search"]["steps"]) == (2, 12)
+    assert list(parts) == ["range test", "search", "comparison"]
+    # 60 rows at batch 10 are 6 steps an epoch; 2 epochs; 2 splits; 2 arms of 2 pairs
+    assert (parts["search"]["lanes"], parts["search"]["steps"]) == (4, 12)
     assert (parts["comparison"]["lanes"], parts["comparison"]["epochs"]) == (4, 2)
-    assert parts["range test, ramp"]["lanes"] == 2
+    assert parts["range test"]["lanes"] == 2
+    assert parts["range test"]["steps"] == ramp_steps(2, 6, 2)
     assert plan["seconds"] > 0
     assert run_search.main([*SMALL, *BOUNDS, "--out", "planned", "--dry-run"]) == 0
     out = capsys.readouterr().out
@@ -301,7 +351,7 @@ def test_the_keras_tuner_engine_runs_the_job(place: Path) -> None:
     assert run_search.main([*RUN, *BOUNDS, *arguments, "--out", "keras", "--quiet"]) == 0
     report = read(place / "keras")
     assert report["facts"]["engine"] == "keras-tuner"
-    assert len(report["trials"]) == 2
+    assert [row["role"] for row in report["trials"]] == ["baseline", "suggestion"]
 
 
 def test_two_optimizers_are_searched_in_one_study(place: Path) -> None:
@@ -309,7 +359,8 @@ def test_two_optimizers_are_searched_in_one_study(place: Path) -> None:
     kept = lines.splitlines()
     (place / "wine.csv").write_text("\n".join([*kept[:120], *kept[-120:]]) + "\n")
     arguments = ["--data", "wine.csv", "--optimizer", "sgd,rmsprop", "--epochs", "1", *BOUNDS]
-    arguments += ["--trials", "2", "--pairs", "1", "--how", "sequential", "--quiet"]
+    arguments += ["--trials", "2", "--pairs", "1", "--splits", "1", "--how", "sequential"]
+    arguments += ["--quiet"]
     assert run_search.main(arguments) == 0
     report = read(place / "runs" / "wine-sgd-rmsprop-optuna-seed0")
     assert sorted(report["parameters"]) == ["learning_rate_rmsprop", "learning_rate_sgd"]

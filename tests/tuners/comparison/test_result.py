@@ -15,6 +15,7 @@ from tuners.comparison.result import (
     judge_arms,
     mean_and_sd,
 )
+from tuners.comparison.statistics import paired_t_interval
 
 RATES = {"chosen_learning_rate": 0.1, "baseline_learning_rate": 0.01}
 SETTINGS: dict[str, Any] = {
@@ -112,3 +113,16 @@ def test_a_comparison_checks_its_parts() -> None:
         replace(comparison, verdict="glorious")
     with pytest.raises(ValueError, match="one number for each of the 7 pairs, but got 6"):
         replace(comparison, pairs=7)
+
+
+def test_the_interval_of_accuracy_is_that_of_the_pairs_that_have_one() -> None:
+    chosen = make_arm([0.1] * 4, accuracy=(0.9, 0.8, None, 0.7))
+    baseline = make_arm([0.3] * 4, accuracy=(0.5, 0.6, 0.5, 0.6))
+    # gains 0.4, 0.2, 0.1
+    interval = paired_t_interval([0.4, 0.2, 0.1])
+    assert judge(chosen, baseline).accuracy_interval == pytest.approx(interval)
+    assert judge(baseline, chosen).accuracy_interval == pytest.approx((-interval[1], -interval[0]))
+    lost = make_arm([math.nan] * 4, [True] * 4)  # no run left to count
+    assert judge(lost, baseline).accuracy_interval is None
+    one = make_arm([0.1] * 4, accuracy=(0.9, None, None, None))
+    assert judge(one, baseline).accuracy_interval is None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tuners.curves.loss_curve import LossCurve
+from tuners.curves.ramp import ABOVE, BELOW, ONE_SEED
 
 RATES = np.geomspace(1e-6, 10, 200)
 DESCENT = 1.4 / (1 + (1e-2 / RATES) ** 2)
@@ -67,14 +68,27 @@ def test_nan_after_divergence_does_not_move_the_answer() -> None:
     assert cut.suggestion == pytest.approx(whole.suggestion, rel=0.05)
 
 
-def test_one_seed_that_explodes_early_does_not_hide_the_others() -> None:
+def test_one_seed_that_explodes_early_lowers_the_answer_and_does_not_hide_the_others() -> None:
     losses = CLEAN[:, None] + 0.05 * generator().standard_normal((200, 8))
     calm = LossCurve(RATES, losses).bounds()
     losses[130:, 0] = 1e30
     losses[140:, 0] = np.nan
     wild = LossCurve(RATES, losses).bounds()
     assert wild.decided
-    assert wild.suggestion == pytest.approx(calm.suggestion, rel=0.3)
+    assert calm.low < wild.suggestion < calm.suggestion
+    assert wild.high < RATES[130]  # where it explodes
+
+
+def test_the_bounds_lie_at_fixed_distances_under_the_lowest_place() -> None:
+    dip = 2.3 - 1.4 * np.exp(-0.5 * (np.log10(RATES / 1e-2) / 0.5) ** 2)
+    bounds = LossCurve(RATES, np.stack([dip, dip + 0.1], 1)).bounds()
+    assert bounds.low == pytest.approx(1e-2 / 10**BELOW, rel=0.1)
+    assert bounds.high == pytest.approx(1e-2 / 10**ABOVE, rel=0.1)
+    assert bounds.suggestion == pytest.approx(np.sqrt(bounds.low * bounds.high))
+    assert "lowest at rate 0.01" in bounds.reason
+    one = LossCurve(RATES, dip).bounds()  # no second seed says how runs differ
+    assert one.low == pytest.approx(1e-2 / 10 ** (BELOW + ONE_SEED), rel=0.1)
+    assert one.high == pytest.approx(1e-2 / 10 ** (ABOVE - ONE_SEED), rel=0.1)
 
 
 @pytest.mark.parametrize("level", [-100.0, -1e-3, 0.0])

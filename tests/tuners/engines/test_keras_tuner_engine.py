@@ -39,7 +39,7 @@ def task():
 
 
 def run(task, tuner="random", bounds=BOUNDS, **options):
-    options = {"trials": 6, "epochs": 6, "batch": 4, **options}
+    options = {"trials": 6, "epochs": 6, "batch": 4, "splits": 1, **options}
     return search(task, bounds, engine="keras-tuner", tuner=tuner, **options)
 
 
@@ -50,33 +50,39 @@ def rates(study):
 @pytest.mark.parametrize("tuner", ["bayesian", "random", "hyperband", "grid"])
 def test_every_tuner_fills_a_study_inside_the_bounds(task, tuner):
     seen = []
-    study = run(task, tuner, on_trial=lambda study, trial: seen.append(trial.number))
+    study = run(task, tuner, splits=2, on_trial=lambda study, trial: seen.append(trial.number))
     assert seen == list(range(6))
+    baseline, *proposed = study.trials
+    assert (baseline.user_attrs["role"], baseline.params) == ("baseline", {"learning_rate": 0.01})
     assert all(BOUNDS.low <= rate <= BOUNDS.high for rate in rates(study))
+    assert {trial.user_attrs["role"] for trial in proposed} <= {"search", "suggestion"}
     wide = optuna.distributions.FloatDistribution(1e-4, 1.0, log=True)
     for trial in study.trials:
         assert trial.distributions == {"learning_rate": wide}
         attributes = trial.user_attrs
-        assert attributes["role"] in ("search", "suggestion")
         assert attributes["diverged"] is False
-        assert len(attributes["scores"]) == 1
-        assert attributes["scores"][0] == pytest.approx(trial.value, rel=1e-5)
+        assert len(attributes["scores"]) == len(attributes["best_values"]) == 2
+        assert trial.value == pytest.approx(np.mean(attributes["scores"]), rel=1e-5)
         assert len(attributes["curves"]["val_loss"]) == attributes["epochs"] == attributes["budget"]
-        best = attributes["curves"]["val_loss"][attributes["best_epoch"]]
-        assert best == pytest.approx(trial.value, rel=1e-5)
+        # a score is a mean over half of the epochs, which the best of them cannot be above
+        assert np.mean(attributes["best_values"]) <= trial.value
         assert {"loss", "val_loss", "mae", "val_mae"} == set(attributes["curves"])
     if tuner == "grid":
-        assert sorted(rates(study)) == pytest.approx(np.geomspace(1e-3, 0.2, 6))
-        assert rates(study)[0] == pytest.approx(0.02402, rel=1e-3)  # nearest to the suggestion
+        points = np.geomspace(1e-3, 0.2, 5)
+        assert sorted(rates(study)[1:]) == pytest.approx(points)
+        # the point that is nearest to the suggestion
+        assert rates(study)[1] == pytest.approx(min(points, key=lambda p: abs(np.log(p / 0.02))))
     else:
-        assert rates(study)[0] == BOUNDS.suggestion
-        assert study.trials[0].user_attrs["role"] == "suggestion"
+        assert rates(study)[1] == BOUNDS.suggestion
+        assert proposed[0].user_attrs["role"] == "suggestion"
     facts = recorded_facts(study)
     assert facts["engine"] == "keras-tuner"
     assert facts["sampler"] == tuner
     assert facts["how"] == "population"
     budgets = [trial.user_attrs["budget"] for trial in study.trials]
-    assert facts["epochs_search"] == sum(budgets)
+    assert facts["epochs_search"] == 2 * sum(budgets)
+    # 40 rows at batch 10 are 4 steps an epoch
+    assert facts["steps_search"] == study.user_attrs["gradient_steps"] == 4 * 2 * sum(budgets)
 
 
 def test_hyperband_prunes_short_trials_and_finishes_some(task):
@@ -88,7 +94,7 @@ def test_hyperband_prunes_short_trials_and_finishes_some(task):
     assert {trial.state for trial in short} == {TrialState.PRUNED}
     assert {trial.state for trial in full} == {TrialState.COMPLETE}
     assert short[0].intermediate_values == {1: short[0].value}
-    best = min(short[:5], key=lambda trial: trial.value)
+    best = min(short[:4], key=lambda trial: trial.value)
     promoted = [trial for trial in full if trial.params == best.params]
     assert len(promoted) == 1
     # trained anew with the same seed: the same first epochs
@@ -145,37 +151,40 @@ def test_trials_may_grow(task, tmp_path):
     before = rates(run(task, "grid", trials=3, storage=url, study_name="grid"))
     grown = rates(run(task, "grid", trials=5, storage=url, study_name="grid"))
     assert grown[:3] == before
-    assert sorted(grown) == pytest.approx(np.geomspace(1e-3, 0.2, 5))
+    # the baseline, then the grid of what is left: of two trials, of four
+    assert (grown[0], sorted(grown[1:3])) == (0.01, pytest.approx([1e-3, 0.2]))
+    assert sorted(grown[1:]) == pytest.approx(np.geomspace(1e-3, 0.2, 4))
 
 
 def test_a_seed_of_zero_repeats_and_differs_from_one(task):
     first, again, other = (rates(run(task, trials=4, seed=seed)) for seed in (0, 0, 1))
     assert first == again
-    assert not set(first[1:]) & set(other[1:])
+    assert first[:2] == other[:2] == [0.01, BOUNDS.suggestion]
+    assert not set(first[2:]) & set(other[2:])
 
 
-def test_seeds_per_trial_are_averaged(task):
+def test_progress_counts_the_epochs_of_all_splits(task):
     done = []
-    study = run(
-        task, trials=2, seeds_per_trial=3, on_epoch=lambda done_, total: done.append((done_, total))
-    )
-    for trial in study.trials:
-        assert len(trial.user_attrs["scores"]) == 3
-        assert trial.value == pytest.approx(np.mean(trial.user_attrs["scores"]), rel=1e-5)
-    assert done[-1] == (36, 36)
+    run(task, trials=3, splits=3, on_epoch=lambda done_, total: done.append((done_, total)))
+    assert done == sorted(done)
+    assert done[-1] == (54, 54)
 
 
 def test_a_single_point_is_tried_once(task):
     bounds = LearningRateBounds(0.02, 0.02, 0.02, "ok", "by hand")
     for tuner in ("grid", "random"):
+        # 0.01 is outside of the declared range
         assert rates(run(task, tuner, bounds, trials=3)) == [0.02]
     assert rates(run(task, "grid", trials=1)) == [BOUNDS.suggestion]
 
 
 def test_a_repeated_rate_gives_way_to_a_random_one(task):
-    study = run(task, "bayesian", LearningRateBounds(1e-4, 1e-2, 1e-3, "ok", "by hand"), trials=7)
-    assert max(rates(study)) == 1e-2  # the best is at the bound, which is asked for once
-    assert len(set(rates(study))) == 7
+    bounds = LearningRateBounds(1e-4, 1e-2, 1e-3, "ok", "by hand")
+    for baseline in (1e-2, 5e-4):  # at the bound, and elsewhere
+        study = run(task, "bayesian", bounds, trials=7, baseline=baseline)
+        assert rates(study)[0] == baseline
+        assert max(rates(study)) == 1e-2  # the best is at the bound, which is asked for once
+        assert len(set(rates(study))) == 7
 
 
 def test_the_objectives_direction_is_explicit(task):
@@ -184,7 +193,7 @@ def test_the_objectives_direction_is_explicit(task):
     from tuners.training.records import direction
 
     def oracle(objective, tuner="random", seed=0):
-        branch = Branch(None, task, BOUNDS, None, "learning_rate")
+        branch = Branch(None, task, BOUNDS, None, "learning_rate", 0.01)
         pruner = optuna.pruners.NopPruner()
         return make_oracle(
             SearchPlan(
@@ -194,7 +203,7 @@ def test_the_objectives_direction_is_explicit(task):
                 tuner=tuner,
                 trials=4,
                 epochs=2,
-                seeds_per_trial=1,
+                splits=1,
                 batch=4,
                 objective=objective,
                 direction=direction(objective),
@@ -210,7 +219,7 @@ def test_the_objectives_direction_is_explicit(task):
 
     assert oracle("val_r2_score").objective.direction == "max"  # KerasTuner would guess "min"
     assert oracle("val_mae").objective.direction == "min"
-    assert oracle("val_loss", "hyperband").max_trials == 4
+    assert oracle("val_loss", "hyperband").max_trials == 3  # and the baseline
     assert oracle("val_loss").seed == oracle("val_loss").seed > 0
 
 

@@ -67,7 +67,7 @@ def test_a_study_of_batches(task: TuningTask) -> None:
         trials=10,
         batch=4,
         epochs=3,
-        seeds_per_trial=2,
+        splits=2,
         seed=5,
         on_epoch=lambda *counts: progress.append(counts),
         on_trial=lambda _, trial: told.append(trial.number),
@@ -75,8 +75,11 @@ def test_a_study_of_batches(task: TuningTask) -> None:
     trials = study.trials
     assert told == list(range(10))
     assert [trial.user_attrs["place"] for trial in trials] == list(range(10))
-    assert [trial.user_attrs["role"] for trial in trials] == ["suggestion"] + ["search"] * 9
-    assert trials[0].params == {"learning_rate": 0.05}
+    assert [trial.user_attrs["role"] for trial in trials] == [
+        *["suggestion", "baseline"],
+        *["search"] * 8,
+    ]
+    assert [trial.params["learning_rate"] for trial in trials[:2]] == [0.05, 0.01]
     assert all(1e-3 <= trial.params["learning_rate"] <= 0.3 for trial in trials)
     assert {trial.distributions["learning_rate"].high for trial in trials} == {1e3}
     first = trials[0].user_attrs
@@ -94,6 +97,7 @@ def test_a_study_of_batches(task: TuningTask) -> None:
     facts = recorded_facts(study)
     assert (facts["optimizer"], facts["model_parameters"], facts["features"]) == ("SGD", 4, 3)
     assert (facts["train_rows"], facts["validation_rows"], facts["epochs_search"]) == (32, 16, 60)
+    assert (facts["splits"], facts["resplit"], facts["sampler"]) == (2, False, "qmc")
     assert facts["baseline_learning_rate"] == 0.01
     assert recorded_bounds(study) == {"learning_rate": BOUNDS}
 
@@ -106,8 +110,9 @@ def test_trials_of_one_search_share_their_seeds(task: TuningTask) -> None:
 
 
 def test_a_metric_as_objective(task: TuningTask) -> None:
-    study = search(task, BOUNDS, trials=2, epochs=2, objective="val_mae")
+    study = search(task, BOUNDS, trials=2, epochs=2, splits=1, objective="val_mae")
     best = study.trials[0].user_attrs
+    # half of two epochs is one
     assert study.trials[0].value == pytest.approx(best["curves"]["val_mae"][best["best_epoch"]])
     with pytest.raises(ValueError, match=r"`objective` must be one of .*, but got 'val_maee'; did"):
         search(task, BOUNDS, trials=2, epochs=2, objective="val_maee")
@@ -129,29 +134,34 @@ def test_several_optimizers_in_one_study() -> None:
     tasks = {"sgd": make_task("SGD"), "adam": make_task("Adam")}
     bounds = {"sgd": BOUNDS, "adam": LearningRateBounds(1e-4, 0.1, 0.01, "ok", "by hand")}
     study = search(tasks, bounds, trials=8, batch=8, epochs=2)
-    assert [trial.params for trial in study.trials[:2]] == [
+    assert [trial.params for trial in study.trials[:3]] == [
         {"optimizer": "sgd", "learning_rate_sgd": 0.05},
-        {"optimizer": "adam", "learning_rate_adam": 0.01},
+        {"optimizer": "adam", "learning_rate_adam": 0.01},  # its baseline is the same rate
+        {"optimizer": "sgd", "learning_rate_sgd": 0.01},
     ]
+    assert [trial.user_attrs["role"] for trial in study.trials] == [
+        *["suggestion", "suggestion", "baseline"],
+        *["search"] * 5,
+    ]
+    assert recorded_facts(study)["sampler"] == "tpe"
     for trial in study.trials:
         name = f"learning_rate_{trial.params['optimizer']}"
         own = bounds[trial.params["optimizer"]]
         assert set(trial.params) == {"optimizer", name}
         assert own.low <= trial.params[name] <= own.high
-    assert {trial.params["optimizer"] for trial in study.trials[2:]} == {"sgd", "adam"}
+    assert {trial.params["optimizer"] for trial in study.trials[3:]} == {"sgd", "adam"}
     assert set(recorded_bounds(study)) == {"learning_rate_sgd", "learning_rate_adam"}
     assert recorded_facts(study)["optimizer"] == "sgd, adam"
     alone = search(tasks["adam"], (0.01, 0.01), trials=1, epochs=2)
     assert study.trials[1].value == pytest.approx(alone.trials[0].value, rel=1e-4)
 
 
-@pytest.mark.parametrize("how", ["population", "sequential"])
-def test_pruned_trials_stop_early(task: TuningTask, how: str) -> None:
-    middle = search(task, (3e-4, 3e-4), trials=1, epochs=2).trials[0].value
+@pytest.mark.parametrize(("how", "splits"), [("population", 4), ("sequential", 1)])
+def test_pruned_trials_stop_early(task: TuningTask, how: str, splits: int) -> None:
+    sizes: dict[str, Any] = {"epochs": 4, "splits": splits}
+    middle = search(task, (3e-4, 3e-4), trials=1, **{**sizes, "epochs": 2}).trials[0].value
     pruner = optuna.pruners.ThresholdPruner(upper=middle, n_warmup_steps=1)
-    study = search(
-        task, (1e-4, 0.1), trials=3, epochs=4, pruner=pruner, sampler="qmc", how=how, seed=0
-    )
+    study = search(task, (1e-4, 0.1), trials=3, pruner=pruner, baseline=2e-4, how=how, **sizes)
     rates = [trial.params["learning_rate"] for trial in study.trials]
     assert [trial.state.name for trial in study.trials] == [
         "COMPLETE" if rate > 3e-4 else "PRUNED" for rate in rates
@@ -246,7 +256,7 @@ def test_trials_may_grow_and_queued_trials_are_run(task: TuningTask, tmp_path: P
     study.enqueue_trial({"learning_rate": 0.8})
     study = search(task, BOUNDS, trials=5, **arguments)
     assert [trial.user_attrs["role"] for trial in study.trials] == [
-        *["suggestion", "search", "search"],
+        *["suggestion", "baseline", "search"],
         *["baseline", "queued", "search", "search"],
     ]
     assert all(trial.state.is_finished() for trial in study.trials)

@@ -52,7 +52,8 @@ def task() -> TuningTask:
         ({"direction": "up"}, r"`direction` must be one of minimize, maximize, but got 'up'"),
         ({"trials": 0}, r"`trials` must be a whole number of 1 or more, but got 0"),
         ({"epochs": 1.5}, r"`epochs` must be a whole number of 1 or more, but got 1.5"),
-        ({"seeds_per_trial": 0}, r"`seeds_per_trial` must be a whole number of 1 or more"),
+        ({"splits": 0}, r"`splits` must be a whole number of 1 or more, but got 0"),
+        ({"baseline": 0.0}, r"`baseline` must be positive and finite, but got 0.0"),
         ({"batch": -1}, r"`batch` must be a whole number of 1 or more, but got -1"),
         ({"seed": -1}, r"`seed` must be a whole number of 0 or more, but got -1"),
     ],
@@ -102,8 +103,8 @@ def test_a_study_of_other_settings_is_refused(task: TuningTask, tmp_path: Path) 
     changed: list[tuple[dict[str, Any], str]] = [
         ({"epochs": 2}, "epochs was 1, now 2"),
         ({"seed": 3}, "seed was 0, now 3"),
-        ({"sampler": "random"}, "sampler was tpe, now random"),
-        ({"seeds_per_trial": 2, "batch": 4}, "batch was 8, now 4; seeds_per_trial was 1, now 2"),
+        ({"sampler": "random"}, "sampler was qmc, now random"),
+        ({"splits": 2, "batch": 8}, "splits was 4, now 2; batch was 4, now 8"),
         ({"objective": "loss"}, "objective was val_loss, now loss"),
         ({"pruner": "median"}, "pruner was none, now median"),
         ({"direction": "maximize"}, "direction was minimize, now maximize"),
@@ -120,11 +121,11 @@ def test_a_study_of_other_settings_is_refused(task: TuningTask, tmp_path: Path) 
             search(**options)
         assert "`study_name` 'mine' in sqlite:///" in str(caught.value)
     search(task, BOUNDS, **{**arguments, "study_name": "kt"}, engine="keras-tuner", tuner="random")
-    with pytest.raises(ValueError, match="batch was 8, now 4"):
+    with pytest.raises(ValueError, match="batch was 4, now 8"):
         search(
             task,
             BOUNDS,
-            **{**arguments, "study_name": "kt", "batch": 4},
+            **{**arguments, "study_name": "kt", "batch": 8},
             engine="keras-tuner",
             tuner="random",
         )
