@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from tuners.curves.finding import Finding
 from tuners.curves.response import WIDTH, fit_response
@@ -43,7 +44,7 @@ def read_sweep(rates: Values, table: Values) -> Finding:
     response = fit_response(rates[finite], table[finite])
     low, best, high = np.log10([response.plateau[0], response.best, response.plateau[1]])
     first, last = np.log10(measured[0]) + ROUNDING, np.log10(measured[-1]) - ROUNDING
-    if low <= first and high >= last:
+    if (low <= first and high >= last) or _all_alike(table[finite]):
         return Finding(
             "no_descent",
             f"The losses at rates from {10**first:.2g} to {10**last:.2g} cannot be told apart; "
@@ -70,3 +71,11 @@ def read_sweep(rates: Values, table: Values) -> Finding:
         high=high + WIDTH,
         suggestion=best,
     )
+
+
+def _all_alike(table: Values) -> bool:
+    """Whether losses `(rates, seeds)` show no rate that is better, by ranks within each seed."""
+    if table.shape[1] < 2:
+        return False  # the test needs a second seed
+    alike = bool((np.ptp(table, axis=0) == 0).all())
+    return alike or float(stats.friedmanchisquare(*table).pvalue) > 0.05

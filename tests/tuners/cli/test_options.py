@@ -29,7 +29,7 @@ def test_what_was_not_given_keeps_its_default() -> None:
     app = typer.Typer(add_completion=False)
     app.command()(with_options(lambda _, options: asked.append(options)))
     app(
-        args="--trials 3 --splits 2 --range 1e-4 0.1 --how sequential".split(),
+        args=["--trials", "3", "--splits", "2", "--range", "1e-4", "0.1", "--how", "sequential"],
         standalone_mode=False,
     )
     app(args=[], standalone_mode=False)
