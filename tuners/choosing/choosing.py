@@ -49,6 +49,9 @@ def choose(study: optuna.Study) -> Choice:
     Args:
         study: A study with one finished trial or more whose parameters hold a learning rate.
 
+    Returns:
+        The rate with its interval, the plateau around it, and the reason; nothing is recorded.
+
     Raises:
         ValueError: There is no finished trial with a learning rate, or several objectives.
 

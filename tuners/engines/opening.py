@@ -1,7 +1,7 @@
 """Opening a study: a new one keeps its settings, a stored one must have been made with the same.
 
-`--trials` and `--pairs` may grow, `--baseline` changes the comparison alone, and how many workers
-train in which way changes no result: none of them is a setting.
+`--trials` and `--pairs` may grow; `--baseline` changes the comparison, and the baseline's trial of
+a new study; how many workers train in which way changes no result. None of them is a setting.
 """
 
 from __future__ import annotations

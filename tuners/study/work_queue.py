@@ -247,7 +247,7 @@ def _recover(work: Work) -> None:
             if _is_dead(work, trial):
                 _queue_again(work.study, trial)
     trials = work.study.get_trials(deepcopy=False)
-    replaced = superseded(trials)
+    replaced = superseded(trial for trial in trials if work._is_own(trial))
     for trial in trials:  # whoever failed it died before it was queued again
         if work._is_own(trial) and _is_orphan(trial) and trial.number not in replaced:
             _copy(work.study, trial)

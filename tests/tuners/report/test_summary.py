@@ -11,8 +11,8 @@ from optuna.trial import TrialState, create_trial
 from report_studies import BOUNDS, make_comparison, make_facts, make_study, make_trial, make_trials
 
 from search_spaces import LearningRateBounds
-from tuners.comparison.result import Comparison
 from tuners import choose
+from tuners.comparison.result import Comparison
 from tuners.report.summary import summarize
 from tuners.study.recording import record
 
