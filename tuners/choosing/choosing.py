@@ -11,6 +11,7 @@ import numpy as np
 from search_spaces._input import InputError, is_number
 from tuners.choosing.choice import Choice
 from tuners.curves.response import Response, fit_response
+from tuners.figures.words import rate
 from tuners.study.parameters import float_distributions, pick_rate, rate_of
 from tuners.study.recording import recorded_facts
 from tuners.study.schema import STALE, superseded
@@ -155,15 +156,15 @@ def _describe(
 ) -> Choice:
     response = best.response
     low, high = response.plateau
-    rate = float(f"{response.best:.4g}")
+    chosen = float(f"{response.best:.4g}")
     inside = None if baseline is None else bool(low * 0.99 <= baseline <= high * 1.01)
     spots = np.unique(np.linspace(0, len(response.fitted) - 1, MOST_PLACES).round().astype(int))
     sign = -1.0 if direction == "maximize" else 1.0
     band = np.sort(sign * response.band[:, spots], axis=0)
     return Choice(
-        learning_rate=rate,
-        interval=(min(response.interval[0], rate), max(response.interval[1], rate)),
-        plateau=(min(low, rate), max(high, rate)),
+        learning_rate=chosen,
+        interval=(min(response.interval[0], chosen), max(response.interval[1], chosen)),
+        plateau=(min(low, chosen), max(high, chosen)),
         baseline_inside=inside,
         reason=_reason(best, fits, baseline, inside),
         optimizer=best.optimizer,
@@ -184,11 +185,11 @@ def equal_rates(low: float, high: float) -> str:
 
     Example:
         >>> equal_rates(1e-4, 3e-4)
-        'rates from 0.0001 to 0.0003 perform equally well within noise'
+        'rates from 1e-4 to 3e-4 perform equally well within noise'
     """
     if high / low < NARROW:
         return "no other rate tried performs equally well within noise"
-    return f"rates from {low:.3g} to {high:.3g} perform equally well within noise"
+    return f"rates from {rate(low)} to {rate(high)} perform equally well within noise"
 
 
 def _reason(
@@ -197,14 +198,14 @@ def _reason(
     response = best.response
     low, high = response.plateau
     whose = f" with {best.optimizer}" if best.optimizer else ""
-    words = f"The curve through {best.trials} trials{whose} is lowest at rate {response.best:.3g}; "
+    words = f"The curve through {best.trials} trials{whose} is lowest at {rate(response.best)}; "
     words += equal_rates(low, high)
     if response.splits > 1:
         words += f", compared on {response.splits} splits"
     else:
         words += ", judged by the scatter of single values, without splits"
     if inside is not None:
-        words += f", {'and' if inside else 'but'} the baseline {baseline:.3g} is "
+        words += f", {'and' if inside else 'but'} the baseline {rate(baseline)} is "
         words += "one of them" if inside else "not one of them"
     others = [fit for fit in fits if fit is not best]
     if others:
