@@ -166,9 +166,7 @@ def test_a_comparison_that_was_killed_between_its_looks_goes_on(kind: str, tmp_p
     pairs_study = open_part(study, "pairs")
     before = [trial for trial in pairs_study.trials if trial.state.name == "COMPLETE"]
     assert len(before) == 11  # the first look is past
-    assert (
-        compare(TASK, **UNCLEAR, pairs=8, study=study).pairs == 8
-    )  # leaves the rest
+    assert compare(TASK, **UNCLEAR, pairs=8, study=study).pairs == 8  # leaves the rest
     result = compare(TASK, **UNCLEAR, pairs=18, study=study, early_looks=True)
     expected = compare(TASK, **UNCLEAR, pairs=18, early_looks=True)
     assert result.pairs == expected.pairs
