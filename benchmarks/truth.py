@@ -81,7 +81,7 @@ class Truth:
 
     def as_good(self, rate: float) -> bool:
         """Whether a rate is as good as the best, within noise."""
-        return self.loss(rate) <= self.tolerance
+        return bool(self.loss(rate) <= self.tolerance)
 
     def covered(self, low: float, high: float) -> bool:
         """Whether `[low, high]` holds a rate that is as good as the best, within noise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ def test_the_truth_knows_its_best_rate_and_those_that_are_as_good() -> None:
     assert known.tolerance == pytest.approx(1.01)
     assert known.as_good(1e-2)
     assert not known.as_good(1e-3)
+    assert json.dumps(known.as_good(1e-2)) == "true"  # as the runs are stored
     assert known.excess(1e-2) == 0.0
     assert known.excess(1e-3) == pytest.approx(0.5, rel=0.01)
     assert known.excess(9.0) > 1e3
@@ -48,7 +50,7 @@ def test_a_search_sees_the_validation_loss_of_one_split() -> None:
     known = make_truth()
     assert known.seen(1e-2, 0) == pytest.approx(0.89)
     assert known.seen(1e-2, 5) == pytest.approx(0.91)  # split 5 of 3 is the last
-    assert known.seen(3.0, 1) == pytest.approx(known.validation[X <= 0.5][-1, 1])
+    assert known.seen(3.3, 1) == pytest.approx(known.validation[X <= 0.5][-1, 1])
     assert known.seen(10.0, 1) == np.inf
 
 
