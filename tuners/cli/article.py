@@ -27,6 +27,7 @@ from tuners.cli.run_folder import locked, make_folder
 from tuners.cli.tensorflow_logging import load_tensorflow
 from tuners.comparison.comparing import compare
 from tuners.comparison.confusion import count_confusion
+from tuners.comparison.result import Comparison
 from tuners.curves.loss_curve import LossCurve
 from tuners.engines.opening import differences
 from tuners.figures.curves import plain_lines
@@ -212,7 +213,9 @@ def describe(result: dict[str, Any]) -> list[str]:
         "one at the lowest loss of the growing rate with calm neighbours"
     )
     # the wine task has test rows, which is what makes a comparison's verdict no optimistic one
-    decided = decide({"comparison": result["comparison"] | {"optimistic": False}})
+    comparison = Comparison.from_dict(result["comparison"])
+    known = {name: getattr(comparison, name) for name in ("optimistic", "accuracy_gain")}
+    decided = decide({"comparison": comparison.to_dict() | known})
     return [*lines, f"{decided['headline']}. {decided['sentence']}"]
 
 

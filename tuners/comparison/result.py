@@ -170,6 +170,14 @@ class Comparison:
         return self.measured_on != "test"
 
     @property
+    def accuracy_gain(self) -> float | None:
+        """Mean accuracy of the chosen rate above the baseline's, None where it is not measured."""
+        if self.chosen is None or self.baseline is None:
+            return None
+        one, other = (mean_and_sd(arm.accuracy)[0] for arm in (self.chosen, self.baseline))
+        return None if one is None or other is None else one - other
+
+    @property
     def test_noise(self) -> float | None:
         """Standard deviation of the baseline's accuracy by its rows alone, sqrt(p (1 - p) / n)."""
         share = None if self.baseline is None else mean_and_sd(self.baseline.accuracy)[0]

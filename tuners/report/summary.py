@@ -152,11 +152,10 @@ def _read_comparison(stored: Any, notes: list[str]) -> dict[str, Any] | None:
             for field in ("values", "accuracy", "validation")
         }
         scores["diverged"] = {side: sum(arm.diverged) for side, arm in sides.items()}
-        means = [mean for mean, _ in scores["accuracy"].values() if mean is not None]
         return comparison.to_dict() | {
             "optimistic": comparison.optimistic,
             "test_noise": comparison.test_noise,
-            "accuracy_gain": means[0] - means[1] if len(means) == 2 else None,
+            "accuracy_gain": comparison.accuracy_gain,
             "scores": scores if len(sides) == 2 else {},
         }
     except (ValueError, TypeError, KeyError, AttributeError):
