@@ -9,9 +9,30 @@ from pathlib import Path
 import pytest
 
 import run_search
-from tuners.cli.article import ramp_rate
+from tuners.cli.article import describe, ramp_rate
+from tuners.comparison.result import Arm, Comparison, judge_arms
 
 ROOT = Path(run_search.__file__).parent
+
+
+def paired() -> Comparison:
+    """A comparison of ten pairs, all won."""
+    chosen, baseline = (
+        Arm("wine", rate, (loss,) * 10, accuracy=(share,) * 10, diverged=(False,) * 10)
+        for rate, loss, share in ((5e-3, 0.4, 0.8), (1e-3, 0.5, 0.7))
+    )
+    return judge_arms(
+        chosen,
+        baseline,
+        seeds=range(10),
+        direction="minimize",
+        chosen_learning_rate=5e-3,
+        baseline_learning_rate=1e-3,
+        objective="val_loss",
+        metric="loss",
+        measured_on="test",
+        epochs=3,
+    )
 
 
 def test_the_ramp_is_the_published_one() -> None:
@@ -45,6 +66,10 @@ def test_the_experiment_runs_and_is_not_repeated(
         assert 50 < total < 65
     assert len(list(folder.glob("*.png"))) == 3
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.glob("*.png"))
+    assert describe(result)[-1].startswith("Keep the baseline 0.001: ")
+    judged = describe(result | {"comparison": paired().to_dict()})[-1]
+    assert "Use learning rate 0.005: it beats the baseline 0.001" in judged
+    assert "In test accuracy it is +0.1" in judged
     stamp = (folder / "article.json").stat().st_mtime_ns
     assert run_search.main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == result

@@ -121,7 +121,7 @@ def test_the_page_shows_note_figure_and_report(
     address, study, _ = served
     wait = "--virtual-time-budget=20000"
     dom = chromium.run("--dump-dom", wait, f"{address}/dashboard/studies/{study._study_id}/note")
-    assert "Learning rate 0.00162 beats the baseline 0.001" in dom
+    assert "Use learning rate 0.00162: it beats the baseline 0.001" in dom
     assert "The whole report" in dom
     assert 'alt="Range test of learning_rate"' in dom
 
