@@ -88,7 +88,7 @@ def fit_response(rates: Values, losses: Values) -> Response:
     rise, margin = apart @ level, np.maximum(_margin(apart, parts, scatter), ROUNDING * size)
     reach = np.where(rise > ROUNDING * size, rise / margin, 0.0)
     error = _margin(matrix, parts - parts.mean(axis=0), scatter)
-    back = np.exp if logarithmic else np.asarray
+    back = _power if logarithmic else np.asarray
     lowest = _drawn_lowest(kernel, parts)
     low, high = np.quantile(places[lowest], ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return Response(
@@ -103,6 +103,11 @@ def fit_response(rates: Values, losses: Values) -> Response:
         plateau=_around(places, reach, best),
         splits=parts.shape[1],
     )
+
+
+def _power(logarithms: Values) -> Values:
+    """Return e to the power of what is given, within the range of floats."""
+    return np.exp(np.clip(logarithms, -700, 700))
 
 
 def _places(x: Values) -> Values:
