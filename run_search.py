@@ -31,8 +31,7 @@ ABOUT = (
     "Find a learning rate, and show whether it beats the baseline.\n\n"
     "A range test narrows the range, a search samples inside the bounds, all its trials together "
     "choose a rate, fresh pairs compare it with the baseline, and a report says what was found. "
-    "Without options it does so "
-    "for the wine model. Run the same command to resume."
+    "Without options it does so for the wine model. Run the same command to resume."
 )
 
 app = typer.Typer(

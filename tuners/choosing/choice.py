@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from search_spaces._input import InputError, check_pair, check_rate
-from tuners.study.recording import readable
-from tuners.study.schema import plain
+from tuners.study.recording import read_entry
+from tuners.study.schema import plain, tuples
 
 if TYPE_CHECKING:
     import optuna
@@ -89,13 +89,7 @@ class Choice:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Choice:
         """Return the choice that `to_dict` wrote; unknown keys are ignored."""
-        known: dict[str, Any] = {f.name: stored[f.name] for f in fields(cls) if f.name in stored}
-        for name in ("interval", "plateau", "rates", "fitted"):
-            if name in known:
-                known[name] = tuple(known[name])
-        if "band" in known:
-            low, high = known["band"]
-            known["band"] = (tuple(low), tuple(high))
+        known = {f.name: tuples(stored[f.name]) for f in fields(cls) if f.name in stored}
         return cls(**known)
 
 
@@ -105,6 +99,4 @@ def recorded_choice(study: optuna.Study) -> Choice | None:
     Raises:
         InputError: What the study carries as `choice` is something else.
     """
-    stored = study.user_attrs.get("choice")
-    with readable(study, "choice"):
-        return None if stored is None else Choice.from_dict(stored)
+    return read_entry(study, "choice", Choice.from_dict)

@@ -212,7 +212,6 @@ def describe(result: dict[str, Any]) -> list[str]:
         f"one run of each, at the last of {result['settings']['epochs']} epochs; the rate is the "
         "one at the lowest loss of the growing rate with calm neighbours"
     )
-    # the wine task has test rows, which is what makes a comparison's verdict no optimistic one
     comparison = Comparison.from_dict(result["comparison"])
     known = {name: getattr(comparison, name) for name in ("optimistic", "accuracy_gain")}
     decided = decide({"comparison": comparison.to_dict() | known})

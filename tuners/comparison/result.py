@@ -16,8 +16,8 @@ from tuners.comparison.statistics import (
     paired_t_interval,
     proportion_noise,
 )
-from tuners.study.recording import readable
-from tuners.study.schema import plain
+from tuners.study.recording import read_entry
+from tuners.study.schema import plain, tuples
 
 if TYPE_CHECKING:
     import optuna
@@ -191,7 +191,7 @@ class Comparison:
     def from_dict(cls, plain: Mapping[str, Any]) -> Comparison:
         """Return the comparison that `to_dict` wrote; unknown keys are ignored."""
         arguments: dict[str, Any] = {f.name: plain[f.name] for f in fields(cls) if f.name in plain}
-        arguments = {name: _tuples(value) for name, value in arguments.items()}
+        arguments = {name: tuples(value) for name, value in arguments.items()}
         for name in ("chosen", "baseline"):
             stored = arguments.get(name)
             if stored is not None:
@@ -316,14 +316,4 @@ def recorded_comparison(study: optuna.Study) -> Comparison | None:
     Raises:
         InputError: What the study carries as `comparison` is something else.
     """
-    stored = study.user_attrs.get("comparison")
-    with readable(study, "comparison"):
-        return None if stored is None else Comparison.from_dict(stored)
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return tuple(_tuples(item) for item in value)
-    if isinstance(value, Mapping):
-        return {key: _tuples(item) for key, item in value.items()}
-    return value
+    return read_entry(study, "comparison", Comparison.from_dict)

@@ -95,6 +95,24 @@ def _read_entries(
         return {name: read(entry) for name, entry in stored.items()}
 
 
+def read_entry(
+    study: optuna.Study, key: str, read: Callable[[Mapping[str, Any]], Entry]
+) -> Entry | None:
+    """Return what a study carries as `key`, None where it carries nothing.
+
+    Args:
+        study: The study.
+        key: Name of the attribute.
+        read: Makes the entry of what is stored.
+
+    Raises:
+        InputError: It is something else.
+    """
+    stored = study.user_attrs.get(key)
+    with readable(study, key):
+        return None if stored is None else read(stored)
+
+
 def recorded_facts(study: optuna.Study) -> dict[str, Any]:
     """Return the facts on a study by name, {} where there are none."""
     return gather_facts(study.user_attrs)

@@ -76,6 +76,15 @@ def plain(value: Any, digits: int = 6) -> Any:
     return value
 
 
+def tuples(value: Any) -> Any:
+    """Return what `plain` gave with tuples for its lists, as frozen dataclasses hold them."""
+    if isinstance(value, (list, tuple)):
+        return tuple(tuples(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: tuples(item) for key, item in value.items()}
+    return value
+
+
 def _mean(curves: np.ndarray) -> np.ndarray:
     """Return the mean over lanes of what is finite, by epoch; NaN where nothing is."""
     known = np.isfinite(curves)
