@@ -9,20 +9,19 @@ range, where bounds cannot reach it. An undecided test, whose bounds are the dec
 counts as covered in the first figure and as a miss in the second. Width is in decades. Excess: of
 the suggestion's test loss over the best, as a share. Cost: gradient steps of the test, in
 trainings at the task's budget. The published rules read one seed of the same ramp, as their own
-range tests would.
+range tests would. What is found goes to `benchmarks/results/bounds_quality.json`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.stored import add_out, write
 from benchmarks.tasks import BenchmarkTask
 from benchmarks.truth import Truth, load_truth, pick_tasks
 
@@ -97,6 +96,44 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
     }
 
 
+def picks(rows: list[dict[str, Any]], rule: str) -> dict[str, float]:
+    """Return the figures of the rates that a rule suggested; "bounds" is ours."""
+    found = [row if rule == "bounds" else row["rules"][rule] for row in rows]
+    excess = [pick["excess"] for pick in found]
+    return {
+        "as_good": float(np.mean([pick["as_good"] for pick in found])),
+        "excess": float(np.median(excess)),
+        "excess_90": float(np.quantile(excess, 0.9)),
+    }
+
+
+def gather(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the figures of each group of tasks and of each task, as they are stored."""
+    groups = {
+        "all": rows,
+        "developed on": [row for row in rows if not row["held_out"]],
+        "held out": [row for row in rows if row["held_out"]],
+    }
+    groups = {name: some for name, some in groups.items() if some}
+    tasks = []
+    for name in dict.fromkeys(row["task"] for row in rows):
+        own, zone = [row for row in rows if row["task"] == name], load_truth(name).as_good_rates
+        ends = {end: float(np.median([row[end] for row in own])) for end in ("low", "high")}
+        about = {"task": name, "held_out": own[0]["held_out"], **ends, "as_good_rates": zone}
+        tasks.append(about | summary(own))
+    return {
+        "groups": {
+            name: {"tasks": len({row["task"] for row in some}), **summary(some)}
+            for name, some in groups.items()
+        },
+        "rules": {
+            name: {rule: picks(some, rule) for rule in ("bounds", *RULES)}
+            for name, some in groups.items()
+        },
+        "tasks": tasks,
+    }
+
+
 HEAD = (
     f"{'task':28} {'cover':>6} {'strict':>6} {'undec.':>6} {'width':>6} {'equal':>6} {'excess':>7} "
     f"{'90 %':>7} {'cost':>5} {'most':>5} {'s':>5}  as good"
@@ -114,28 +151,19 @@ def line(name: str, found: dict[str, float], zone: tuple[float, float] | None = 
     )
 
 
-def show(rows: list[dict[str, Any]]) -> None:
+def show(results: dict[str, Any]) -> None:
     """Print each task, the groups of tasks, and the published rules."""
     print(HEAD)
-    for name in dict.fromkeys(row["task"] for row in rows):
-        own = [row for row in rows if row["task"] == name]
-        star = " *" if own[0]["held_out"] else ""
-        print(line(name + star, summary(own), load_truth(name).as_good_rates))
-    groups = {"all": rows} | {
-        words: [row for row in rows if row["held_out"] is held_out]
-        for words, held_out in (("developed on", False), ("held out (*)", True))
-    }
-    for words, some in groups.items():
-        if some:
-            print(line(words, summary(some)))
-    for words, some in groups.items():
-        print(f"\n{f'suggestion by, {words}':36} {'equal':>6} {'excess':>7} {'90 %':>7}")
-        for rule in ("bounds", *RULES) if some else ():
-            picks = [row if rule == "bounds" else row["rules"][rule] for row in some]
-            excess = [pick["excess"] for pick in picks]
-            equal = np.mean([pick["as_good"] for pick in picks])
-            ends = f"{np.median(excess):7.1%} {np.quantile(excess, 0.9):7.0%}"
-            print(f"{rule:36} {equal:6.0%} {ends}")
+    for task in results["tasks"]:
+        star = " *" if task["held_out"] else ""
+        print(line(task["task"] + star, task, task["as_good_rates"]))
+    for name, found in results["groups"].items():
+        print(line(f"{name} (*)" if name == "held out" else name, found))
+    for name, rules in results["rules"].items():
+        print(f"\n{f'suggestion by, {name}':36} {'equal':>6} {'excess':>7} {'90 %':>7}")
+        for rule, found in rules.items():
+            ends = f"{found['excess']:7.1%} {found['excess_90']:7.0%}"
+            print(f"{rule:36} {found['as_good']:6.0%} {ends}")
 
 
 def show_margins(rows: list[dict[str, Any]]) -> None:
@@ -161,7 +189,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="*", default=None, help="names; all by default")
     parser.add_argument("--seen", action="store_true", help="leave the held-out tasks out")
     parser.add_argument("--margins", action="store_true", help="print the margins instead")
-    parser.add_argument("--out", type=Path, default=None, help="write the runs to a JSON file")
+    add_out(parser)
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     rows = []
@@ -169,9 +197,13 @@ def main() -> None:
     for task in pick_tasks(options.tasks, held_out=False if seen else None):
         rows += measure(task, options.repeats)
         print(f"{task.name}: {options.repeats} range tests", flush=True)
-    (show_margins if options.margins else show)(rows)
-    if options.out is not None:
-        options.out.write_text(json.dumps(rows) + "\n", encoding="utf-8")
+    if options.margins:
+        show_margins(rows)
+        return
+    results = gather(rows)
+    show(results)
+    whole = not options.tasks and not options.seen
+    write("bounds_quality", results, options.out, whole=whole)
 
 
 if __name__ == "__main__":

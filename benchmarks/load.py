@@ -10,6 +10,7 @@ Both parts call the real `search` on a real task that is as small as one can be 
 drawing a whole batch of trials, telling is storing a trained one with its attributes. The storage
 is copied before TPE is timed on it, so that the study itself stays that of the random sampler.
 With `--fill` the trials of a stage but the last 64 are copies of trained ones, put into the file.
+What is found by both parts goes to `benchmarks/results/load.json`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.stored import add_out, write
 
 BATCH = 16  # trials made, trained and told together
 STAGES = (100, 1_000, 10_000)
@@ -167,15 +170,13 @@ def fill(path: Path, upto: int) -> None:
         connection.commit()
 
 
-def many_trials(trials: int, folder: Path, filled: bool = False) -> None:
-    """Grow one study by stages, and print what each trial costs there."""
+def many_trials(trials: int, folder: Path, filled: bool = False) -> list[dict[str, float]]:
+    """Grow one study by stages, and return what each trial costs there."""
     from tuners import search
 
     path = folder / "many.db"
     address = f"sqlite:///{path}"
-    task, told = toy_task(), [0]
-    print(f"| trials stored | ask, ms | tell, ms | TPE ask, ms | storage, MB | memory, MB | {HEAD}")
-    print("| --- " * 11 + "|")
+    task, told, rows = toy_task(), [0], []
     for stage in sorted({*(each for each in STAGES if each < trials), trials}):
         if filled and path.exists():
             fill(path, stage - FRESH)
@@ -201,32 +202,41 @@ def many_trials(trials: int, folder: Path, filled: bool = False) -> None:
         shutil.copy(path, copied)
         tpe = time_tpe(f"sqlite:///{copied}", "toy")
         copied.unlink()
-        row = [f"{stage:,}", ms(batches), ms(tells.since(int(near))), ms([tpe])]
-        row += [f"{path.stat().st_size / 1e6:.1f}"]
-        report = time_report(study, folder)
-        row += [f"{peak_memory():.0f}", *show_report(report)]
-        print(f"| {' | '.join(row)} |", flush=True)
+        row = {
+            "trials": stage,
+            "ask": median(batches),
+            "tell": median(tells.since(int(near))),
+            "tpe": tpe,
+            "storage": path.stat().st_size,
+            **time_report(study, folder),
+            "memory": peak_memory(),
+        }
+        rows.append(row)
+        show(row)
+    return rows
 
 
-HEAD = "report, s | page, MB | report.json, MB | trials.csv, MB |"
+def median(seconds: list[float]) -> float:
+    """Return the median of some seconds, NaN of none."""
+    return float(np.median(seconds)) if seconds else float("nan")
 
 
-def show_report(report: dict[str, float]) -> list[str]:
-    """Return the cells of a report's figures, those over the aim in bold."""
-    sizes = [f"{report[name] / 1e6:.2f}" for name in ("page", "json", "csv")]
-    for index, name in enumerate(("page", "json")):
-        if report[name] > MOST:
-            sizes[index] = f"**{sizes[index]}**"
-    return [f"{report['seconds']:.1f}", *sizes]
+def show(row: dict[str, float]) -> None:
+    """Print a row, sizes in MB, those over the aim with a star."""
+    words = []
+    for name, value in row.items():
+        if name in ("storage", "page", "json", "csv"):
+            over = "*" if name in ("page", "json") and value > MOST else ""
+            words.append(f"{name} {value / 1e6:.2f} MB{over}")
+        elif name in ("trials", "pairs", "epochs"):
+            words.append(f"{name} {value:,}")
+        else:
+            words.append(f"{name} {value:.0f} MB" if name == "memory" else f"{name} {value:.3f} s")
+    print(", ".join(words), flush=True)
 
 
-def ms(seconds: list[float]) -> str:
-    """Return the median of some seconds in milliseconds."""
-    return f"{1000 * float(np.median(seconds)):.1f}" if seconds else "-"
-
-
-def many_epochs(epochs: int, folder: Path) -> None:
-    """Train 24 trials and 30 pairs of many epochs, and print what they leave."""
+def many_epochs(epochs: int, folder: Path) -> dict[str, float]:
+    """Train 24 trials and 30 pairs of many epochs, and return what they leave."""
     from tuners import compare, search
     from tuners.study.storage import open_storage
 
@@ -236,20 +246,20 @@ def many_epochs(epochs: int, folder: Path) -> None:
     started = time.perf_counter()
     study = search(task, BOUNDS, trials=24, epochs=epochs, storage=storage, study_name="long")
     searched = time.perf_counter()
-    compare(
-        task,
-        study.best_params["learning_rate"],
-        pairs=30,
-        epochs=epochs,
-        study=study,
-    )
-    compared = time.perf_counter()
-    report = time_report(study, folder / "long")
-    print(f"\n| trials x epochs | pairs | search, s | pairs, s | storage, MB | memory, MB | {HEAD}")
-    print("| --- " * 10 + "|")
-    row = [f"24 x {epochs:,}", "30", f"{searched - started:.1f}", f"{compared - searched:.1f}"]
-    row += [f"{path.stat().st_size / 1e6:.1f}", f"{peak_memory():.0f}", *show_report(report)]
-    print(f"| {' | '.join(row)} |", flush=True)
+    rate = study.best_params["learning_rate"]
+    compare(task, rate, pairs=30, epochs=epochs, study=study)
+    row = {
+        "trials": 24,
+        "epochs": epochs,
+        "pairs": 30,
+        "search": searched - started,
+        "comparison": time.perf_counter() - searched,
+        "storage": path.stat().st_size,
+        **time_report(study, folder / "long"),
+        "memory": peak_memory(),
+    }
+    show(row)
+    return row
 
 
 def main() -> None:
@@ -259,18 +269,21 @@ def main() -> None:
     parser.add_argument("--only", choices=("trials", "epochs"))
     parser.add_argument("--fill", action="store_true", help="copy all but the last 64 trials")
     parser.add_argument("--keep", type=Path, help="folder for storages and reports")
+    add_out(parser)
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    results: dict[str, Any] = {}
     with contextlib.ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
         if options.only != "epochs":
-            many_trials(options.trials, folder, options.fill)
+            results["trials"] = many_trials(options.trials, folder, options.fill)
         if options.only != "trials":
-            many_epochs(options.epochs, folder)
+            results["epochs"] = many_epochs(options.epochs, folder)
+    write("load", results, options.out, whole=options.only is None)
 
 
 if __name__ == "__main__":

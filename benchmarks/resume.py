@@ -10,6 +10,7 @@ pairs. (What a killed process held may have another number; another trial then s
 third of the moments lie in the first half of the time, where the range test is; the others up to
 two seconds after a random one of the trials and pairs was told, wherever a slow machine is by
 then. Counted are also the trials and pairs that were told before the kill and trained again.
+The counts go to `benchmarks/results/resume.json`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from typing import Any
 import numpy as np
 import optuna
 
+from benchmarks.stored import add_out, write
 from tuners.study.schema import STALE, superseded
 from tuners.study.storage import close_storage, open_storage
 
@@ -283,6 +285,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--storage", choices=("sqlite", "journal"), default="sqlite")
     parser.add_argument("--jobs", type=int, default=1, help="points tried at once")
+    add_out(parser)
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with tempfile.TemporaryDirectory() as place:
@@ -308,13 +311,21 @@ def main() -> None:
 
         with ThreadPoolExecutor(options.jobs) as pool:
             points = list(pool.map(one, range(options.points)))
-    equal = sum(point.equal for point in points)
+    found = {
+        "points": len(points),
+        "equal": sum(point.equal for point in points),
+        "told": sum(point.told for point in points),
+        "again": sum(point.again for point in points),
+        "trials": len(expected["trials"]),
+        "pairs": len(expected["pairs"]),
+        "seconds": duration,
+    }
     print(
-        f"{equal} of {len(points)} kills resumed to an equal study; "
-        f"{sum(point.again for point in points)} of {sum(point.told for point in points)} "
-        "told trials and pairs were trained again"
+        f"{found['equal']} of {found['points']} kills resumed to an equal study; "
+        f"{found['again']} of {found['told']} told trials and pairs were trained again"
     )
-    sys.exit(0 if equal == len(points) else 1)
+    write("resume", found, options.out, whole=options.storage == "sqlite")
+    sys.exit(0 if found["equal"] == found["points"] else 1)
 
 
 if __name__ == "__main__":

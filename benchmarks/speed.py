@@ -5,7 +5,8 @@
     python -m benchmarks.speed --job         # the whole default job as well
 
 Every way runs in a process of its own, one after the other, so that its peak memory is its own.
-Ratios are to `model.fit` in the same run. `total` counts compilation, over `--epochs` epochs.
+Ratios are to `model.fit` in the same run. `total` counts compilation, over 100 epochs. What is
+found goes to `benchmarks/results/speed_TASK.json`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from benchmarks.stored import add_out, write
 
 LANES = (1, 4, 8, 16, 32, 64)
 EPOCHS = 100
@@ -263,11 +266,23 @@ def measure(task: str, way: str) -> dict[str, float]:
     return json.loads(result.stdout.splitlines()[-1])
 
 
+def show(way: str, found: dict[str, float]) -> None:
+    """Print a row of the table."""
+    cells = [f"{found[key]:8.4f}" if key in found else " " * 8 for key in ("epoch", "total")]
+    times = f"{found['times']:6.1f}" if "times" in found else " " * 6
+    speed = f"{found['gflops']:8.1f}" if "gflops" in found else " " * 8
+    share = f" {found['share']:.0%} of peak" if "share" in found else ""
+    extra = f" {found['seconds']:.1f} s" if "seconds" in found else ""
+    extra += f", again {found['again']:.1f} s" if "again" in found else ""
+    print(f"{way:32s} {' '.join(cells)} {times} {speed} {found['memory']:6.0f}{share}{extra}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", default="wine", choices=["wine", "cnn", "attention", "wide"])
     parser.add_argument("--only", help="run one way here and print its numbers as JSON")
     parser.add_argument("--job", action="store_true", help="time the whole default job as well")
+    add_out(parser)
     arguments = parser.parse_args()
     if arguments.only:
         numbers = ways(arguments.task)[arguments.only]()
@@ -276,27 +291,24 @@ def main() -> None:
         return
     print(f"{arguments.task}: seconds for a model-epoch; total: compilation over {EPOCHS} epochs")
     print(f"{'way':32s} {'epoch':>8s} {'total':>8s} {'times':>6s} {'GFLOP/s':>8s} {'MB':>6s}")
-    base = top = float("nan")
+    results: dict[str, dict[str, float]] = {}
     for way in ways(arguments.task):
-        found = measure(arguments.task, way)
-        if way == "matrix product":
-            top = found["gflops"]
-        if way == "model.fit":
-            base = found["total"]
-        cells = [f"{found[key]:8.4f}" if key in found else " " * 8 for key in ("epoch", "total")]
-        times = f"{base / found['total']:6.1f}" if "total" in found else " " * 6
-        speed = f"{found['gflops']:8.1f}" if "gflops" in found else " " * 8
-        share = f" {found['gflops'] / top:.0%} of peak" if "gflops" in found else ""
-        extra = f" {found['seconds']:.1f} s" if "seconds" in found else ""
-        extra += f", again {found['again']:.1f} s" if "again" in found else ""
-        print(f"{way:32s} {' '.join(cells)} {times} {speed} {found['memory']:6.0f}{share}{extra}")
+        found = results[way] = measure(arguments.task, way)
+        if "total" in found:
+            found["times"] = results["model.fit"]["total"] / found["total"]
+        if "gflops" in found:
+            found["share"] = found["gflops"] / results["matrix product"]["gflops"]
+        show(way, found)
     if arguments.job:
-        found = job()
+        found = results["whole default job"] = job()
+        base = results["model.fit"]
         epochs = found.get("epochs_search", 0) + found.get("epochs_comparison", 0)
+        found["times_an_epoch"] = found["seconds"] / base["epoch"]
         print(
             f"whole default job: {found['seconds']:.0f} s for {epochs:.0f} model-epochs of search "
-            f"and comparison; on model.fit these alone would take {epochs * base:.0f} s"
+            f"and comparison; on model.fit these alone would take {epochs * base['total']:.0f} s"
         )
+    write(f"speed_{arguments.task}", results, arguments.out)
 
 
 if __name__ == "__main__":

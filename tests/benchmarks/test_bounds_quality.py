@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.bounds_quality import RULES, line, measure, show, show_margins, summary
+from benchmarks.bounds_quality import RULES, gather, line, measure, show, show_margins, summary
 from benchmarks.task_list import TASKS
 
 
@@ -36,9 +36,21 @@ def test_an_undecided_run_is_covered_in_one_figure_and_missed_in_the_other() -> 
     assert TASKS[0].name in line(TASKS[0].name, found, (1e-3, 1e-2))
 
 
-def test_the_tables_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [run(3e-3, 1e-2, 3e-2), run(3e-3, 1e-2, 3e-2, held_out=True)]
-    show(rows)
+def test_groups_rules_and_tasks_are_gathered_and_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [run(3e-3, 1e-2, 3e-2), run(1e-3, 1e-2, 1e-1, held_out=True, task=TASKS[1].name)]
+    results = gather(rows)
+    assert {name: group["tasks"] for name, group in results["groups"].items()} == {
+        "all": 2,
+        "developed on": 1,
+        "held out": 1,
+    }
+    assert results["groups"]["held out"]["width"] == pytest.approx(2)
+    assert results["rules"]["held out"]["valley"]["excess"] == 0.02
+    assert [task["held_out"] for task in results["tasks"]] == [False, True]
+    assert results["tasks"][1]["low"] == 1e-3
+    show(results)
     show_margins(rows)
     printed = capsys.readouterr().out
     for word in ("cover", "strict", "held out", "valley", "lightning", "as good", "lowest place"):

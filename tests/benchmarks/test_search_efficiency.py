@@ -8,7 +8,14 @@ from typing import Any
 import optuna
 import pytest
 
-from benchmarks.search_efficiency import by_keras_tuner, by_optuna, measure, show, summary
+from benchmarks.search_efficiency import (
+    by_keras_tuner,
+    by_optuna,
+    gather,
+    measure,
+    show,
+    summary,
+)
 from benchmarks.task_list import TASKS
 
 
@@ -18,7 +25,7 @@ def valley(rate: float) -> float:
 
 def row(way: str, excess: float, held_out: bool = False) -> dict[str, Any]:
     return {
-        "task": TASKS[0].name,
+        "task": TASKS[held_out].name,
         "held_out": held_out,
         "way": way,
         "rate": 1e-3,
@@ -34,12 +41,22 @@ def test_figures_are_of_all_runs_and_the_mean_is_not_ruled_by_one() -> None:
     assert found["mean"] == pytest.approx((0.06 + 10) / 4)
 
 
-def test_the_tables_print_groups_and_tasks(capsys: pytest.CaptureFixture[str]) -> None:
-    show([row("ours", 0.01), row("Optuna, TPE", 0.2), row("ours", 0.02, held_out=True)][:2])
+def test_groups_hold_the_ways_that_ran_on_all_their_tasks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seen = [row("ours", 0.01), row("random", 0.2)]
+    held_out = [row("ours", 0.02, True), row("random", 0.4, True), row("KerasTuner", 0.3, True)]
+    results = gather(seen + held_out)
+    groups = results["groups"]
+    assert list(groups["all"]["ways"]) == list(groups["developed on"]["ways"]) == ["ours", "random"]
+    assert groups["held out"]["ways"]["KerasTuner"]["median"] == 0.3
+    assert results["tasks"][0]["excess"] == {"ours": 0.01, "random": 0.2}
+    show(results)
     printed = capsys.readouterr().out
     assert "developed on   ours" in printed
-    assert f"{TASKS[0].name}" in printed
-    assert "held out " not in printed
+    assert f"{TASKS[1].name} *" in printed
+    show(gather(seen))
+    assert "held out " not in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
