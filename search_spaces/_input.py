@@ -26,6 +26,20 @@ def is_whole(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+def is_from(value: object, package: str) -> bool:
+    """Return whether a value is of a class of a package, or of one derived from it; or is one.
+
+    The package is not loaded to tell.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> is_from(Fraction(1, 2), "fractions"), is_from(1, "fractions")
+        (True, False)
+    """
+    kind = value if isinstance(value, type) else type(value)
+    return any(each.__module__.split(".")[0] == package for each in kind.__mro__)
+
+
 def check_whole(
     value: Any, name: str, least: int = 1, most: int | None = None, *, cure: str = ""
 ) -> int:

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.axes import Axes
+
 from search_spaces._input import InputError, check_choice, check_pair, check_range, check_whole
+from tuners.figures.curves import draw_bounds
+from tuners.figures.notebook import new_axes, notebook_html
+from tuners.figures.words import rate
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -99,6 +104,38 @@ class LearningRateBounds:
     def decided(self) -> bool:
         """Whether the range test found the bounds, rather than keeping the declared range."""
         return self.status == "ok"
+
+    def describe(self) -> str:
+        """Return the bounds in a few words.
+
+        Example:
+            >>> LearningRateBounds(1e-4, 1e-2, 1e-3, "ok", "by hand").describe()
+            '1e-4 to 0.01, try 0.001'
+        """
+        words = f"{rate(self.low)} to {rate(self.high)}, try {rate(self.suggestion)}"
+        return words if self.decided else f"{words}, undecided: {self.status}"
+
+    def __repr__(self) -> str:
+        return f"LearningRateBounds({self.describe()})"
+
+    def __str__(self) -> str:
+        return f"{self.describe()}. {self.reason}"
+
+    def _repr_html_(self) -> str:
+        return notebook_html(str(self), self.plot().figure)
+
+    def plot(self, ax: Axes | None = None, baseline: float | None = None) -> Axes:
+        """Draw the bounds and the suggestion on a log axis; never shows a window.
+
+        Args:
+            ax: The Matplotlib axes to draw on; None makes a figure without a window.
+            baseline: A rate to mark for comparison; None marks none.
+        """
+        ax = new_axes(height=1.6) if ax is None else ax
+        draw_bounds(ax, self.declared or (self.low, self.high), self.to_dict(), baseline)
+        ax.set_yticks([])
+        ax.legend(loc="best", fontsize="small")
+        return ax
 
     def suggest(self, trial: optuna.trial.BaseTrial, name: str = "learning_rate") -> float:
         """Let an Optuna trial pick a rate inside the bounds, uniformly in its logarithm."""

@@ -7,6 +7,7 @@ from search_spaces._input import (
     check_range,
     check_rate,
     check_whole,
+    is_from,
     is_number,
     is_whole,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "check_range",
     "check_rate",
     "check_whole",
+    "is_from",
     "is_number",
     "is_whole",
 ]

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.axes import Axes
+
 from search_spaces._input import InputError, check_pair, check_rate
+from tuners.figures.curves import draw_bounds
+from tuners.figures.notebook import new_axes, notebook_html
+from tuners.figures.search import draw_choice
+from tuners.figures.words import rate
 from tuners.study.recording import read_entry
 from tuners.study.schema import plain, tuples
 
@@ -81,6 +87,45 @@ class Choice:
     def decades(self) -> float:
         """Width of the plateau, `log10(high / low)`, 0 or more."""
         return math.log10(self.plateau[1] / self.plateau[0])
+
+    def describe(self) -> str:
+        """Return the choice in a few words.
+
+        Example:
+            >>> Choice(1e-3, (8e-4, 2e-3), (5e-4, 3e-3), True, "by hand").describe()
+            'learning rate 0.001, equal within noise 5e-4 to 0.003, the baseline among them'
+        """
+        words = f"learning rate {rate(self.learning_rate)}"
+        if self.optimizer:
+            words = f"{self.optimizer} with {words}"
+        low, high = map(rate, self.plateau)
+        words += f", equal within noise {low} to {high}" if low != high else ""
+        if self.baseline_inside is None:
+            return words
+        return f"{words}, the baseline {'' if self.baseline_inside else 'not '}among them"
+
+    def __repr__(self) -> str:
+        return f"Choice({self.describe()})"
+
+    def __str__(self) -> str:
+        return f"{self.describe()}. {self.reason}"
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self.reason, self.plot().figure)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the fitted curve, its band, the plateau, the rate and the baseline; opens no window.
+
+        Args:
+            ax: The Matplotlib axes to draw on; None makes a figure without a window.
+        """
+        ax = new_axes() if ax is None else ax
+        draw_bounds(ax, self.rates or self.plateau, None, self.baseline_learning_rate)
+        if self.rates:
+            draw_choice(ax, self.to_dict())
+        ax.set_ylabel(self.objective or "objective value")
+        ax.legend(loc="best", fontsize="small")
+        return ax
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, strings and lists."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from search_spaces import TuningTask
 from tuners.cli.options import JobOptions
-from tuners.range_tests.runner import ramp_steps
+from tuners.range_tests.runner import ramp_size
 from tuners.report.formatting import duration
 from tuners.training.models import steps_per_epoch
 from tuners.training.runner import train_steps
@@ -31,8 +31,8 @@ def make_plan(options: JobOptions, tasks: Mapping[str | None, TuningTask]) -> di
     work: list[tuple[str, int, int, int]] = []
     for label in tasks if options.bounds is None else ():
         name = "range test" if label is None else f"range test of {label}"
-        steps = ramp_steps(epochs, an_epoch, options.range_seeds)
-        work.append((name, options.range_seeds, steps, 0))
+        steps, seeds = ramp_size(epochs, an_epoch, options.range_seeds)
+        work.append((name, seeds, steps, 0))
     work.append(("search", options.trials * options.splits, epochs * an_epoch, epochs))
     work.append(("comparison", 2 * options.pairs, epochs * an_epoch, epochs))
     first, step, how = time_steps(options, next(iter(tasks.values())))

@@ -236,6 +236,7 @@ def _test_range(run: Run, label: str | None, task: TuningTask) -> None:
             seed=options.seed,
             how=options.how,
             epochs=options.epochs,
+            verbose=0,
             progress=tell,
         )
     facts = recording.recorded_facts(study)

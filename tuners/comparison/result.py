@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from search_spaces._input import InputError
 from tuners.comparison.statistics import (
@@ -16,6 +17,9 @@ from tuners.comparison.statistics import (
     paired_t_interval,
     proportion_noise,
 )
+from tuners.figures.notebook import new_axes, notebook_html
+from tuners.figures.search import draw_gains
+from tuners.figures.words import rate, signed
 from tuners.study.recording import read_entry
 from tuners.study.schema import plain, tuples
 
@@ -164,6 +168,59 @@ class Comparison:
                 f"but got {len(self.differences)}."
             )
 
+    def describe(self) -> str:
+        """Return the verdict and what it rests on in one line."""
+        one, other = rate(self.chosen_learning_rate), rate(self.baseline_learning_rate)
+        words = f"{self.verdict.replace('_', ' ')}: {one} against the baseline {other}"
+        if not self.pairs:
+            return f"{words}, no pairs"
+        words += f", {self.wins:g} of {self.pairs} pairs won, mean gain in {self.measured} "
+        return words + signed(self.mean_difference) + _ends(self.interval)
+
+    def summary(self) -> str:
+        """Return the comparison in a few lines of text."""
+        one, other = rate(self.chosen_learning_rate), rate(self.baseline_learning_rate)
+        lines = [f"{self.verdict.replace('_', ' ')}: {one} against the baseline {other}"]
+        if self.pairs:
+            gain = signed(self.mean_difference) + _ends(self.interval, " (95 % interval {})")
+            lines.append(f"mean gain in {self.measured} {gain}; above 0 favours {one}")
+            lines.append(f"pairs won {self.wins:g} of {self.pairs}, each with a seed of its own")
+        if self.accuracy_gain is not None:
+            lines.append(
+                f"gain in accuracy {signed(self.accuracy_gain)}{_ends(self.accuracy_interval)}"
+            )
+        lines.append(f"recommended: {rate(self.recommended_learning_rate)}")
+        return "\n".join([*lines, self.reason])
+
+    def __repr__(self) -> str:
+        return f"Comparison({self.describe()})"
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self.summary(), self.plot().figure)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the gain of every pair and the mean with its intervals, without a window.
+
+        Args:
+            ax: The Matplotlib axes to draw on; None makes a figure without a window.
+        """
+        ax = new_axes() if ax is None else ax
+        if self.mean_difference is None:
+            ax.set_title("no pairs were trained")
+            return ax
+        intervals = {"t interval": self.interval, "bootstrap": self.bootstrap_interval}
+        draw_gains(ax, self.differences, self.mean_difference, intervals, self.measured)
+        ax.legend(loc="best", fontsize="small")
+        return ax
+
+    @property
+    def measured(self) -> str:
+        """What was measured, on which rows, for example "test loss"."""
+        return f"{self.measured_on} {self.metric.replace('_', ' ')}"
+
     @property
     def optimistic(self) -> bool:
         """Whether the verdict rests on validation rows, which the best epoch was picked on."""
@@ -199,6 +256,10 @@ class Comparison:
                     **{f.name: stored[f.name] for f in fields(Arm) if f.name in stored}
                 )
         return cls(**arguments)
+
+
+def _ends(interval: tuple[float, float] | None, form: str = " ({})") -> str:
+    return "" if interval is None else form.format(" to ".join(map(signed, interval)))
 
 
 def judge_arms(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from search_spaces.learning_rate import LearningRateBounds
@@ -20,6 +19,8 @@ from tuners.curves.bounds import read_bounds
 from tuners.curves.published_rules import apply_rule
 from tuners.curves.smoothing import smooth_curve
 from tuners.figures.curves import draw_loss_curve
+from tuners.figures.notebook import new_axes, notebook_html
+from tuners.figures.words import rate
 
 KINDS = ("ramp", "sweep", "per_epoch")
 
@@ -41,6 +42,10 @@ class LossCurve:
             stay inside it. None means the range of `learning_rates`.
         coarse: The ramp that placed a sweep, drawn above it; None where there is none.
         gradient_steps: What the measurement cost, in gradient steps of one model.
+        epochs: Epochs of the trainings that it was measured for, None where unknown.
+        training_steps: Gradient steps of one such training, None where unknown.
+        seconds: How long the measurement took, None where unknown.
+        note: A sentence with which the reason of the bounds ends; "" for none.
 
     Raises:
         ValueError: An argument breaks its rule; the message names it.
@@ -61,6 +66,10 @@ class LossCurve:
     declared: tuple[float, float] | None = None
     coarse: LossCurve | None = None
     gradient_steps: int | None = None
+    epochs: int | None = None
+    training_steps: int | None = None
+    seconds: float | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         kind, coarse = check_choice(self.kind, KINDS, "kind"), self.coarse
@@ -97,6 +106,13 @@ class LossCurve:
         """The raw losses as `(steps, seeds)`, also where there is one seed."""
         return self.losses.reshape(len(self.learning_rates), -1)
 
+    @property
+    def trainings(self) -> float | None:
+        """What the measurement cost, in trainings to come; None where that is unknown."""
+        if self.gradient_steps is None or not self.training_steps:
+            return None
+        return self.gradient_steps / self.training_steps
+
     def smoothed(self) -> NDArray[np.float64]:
         """Return the mean over seeds, `(steps,)`, smoothed on both sides in the log rate.
 
@@ -120,7 +136,37 @@ class LossCurve:
         if declared is None:
             declared = (float(self.learning_rates[0]), float(self.learning_rates[-1]))
         pair = check_pair(declared, "declared")
-        return read_bounds(self.learning_rates, self.table, pair, self.kind)
+        found = read_bounds(self.learning_rates, self.table, pair, self.kind)
+        return replace(found, reason=f"{found.reason} {self.note}") if self.note else found
+
+    def describe(self) -> str:
+        """Return the bounds and what they cost in one line.
+
+        Example:
+            >>> import numpy as np
+            >>> rates = np.geomspace(1e-6, 10, 200)
+            >>> losses = 2.3 - 1.4 / (1 + (1e-2 / rates) ** 2) + (rates / 0.5) ** 2
+            >>> LossCurve(rates, losses, seconds=3.14).describe()
+            'learning rate 0.00272 to 0.0485, try 0.0115 (1 seed, 3.1 s)'
+        """
+        bounds = self.bounds()
+        cost = [f"{self.seeds} seed{'s' * (self.seeds > 1)}"]
+        if self.trainings is not None:
+            cost.append(f"{self.trainings:.1f} trainings' steps")
+        if self.seconds is not None:
+            cost.append(f"{self.seconds:.1f} s")
+        words = f"learning rate {bounds.describe()} ({', '.join(cost)})"
+        if not bounds.decided:
+            return f"{words}. {bounds.reason}"
+        return f"{words}. {self.note}" if self.note else words
+
+    def __repr__(self) -> str:
+        spread = f"{rate(self.learning_rates[0])} to {rate(self.learning_rates[-1])}"
+        size = f"{len(self.learning_rates)} rates from {spread}"
+        return f"LossCurve({self.kind}: {size}; {self.describe()})"
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self.describe(), self.plot().figure)
 
     def suggest(self, rule: str | None = None) -> float:
         """Return one rate, by `bounds()` for None or else by a published rule, for comparison.
@@ -142,7 +188,7 @@ class LossCurve:
             ax: The Matplotlib axes to draw on; None makes a figure without a window.
             baseline: A rate to mark for comparison; None marks none.
         """
-        ax = Figure(figsize=(7, 4), layout="constrained").add_subplot() if ax is None else ax
+        ax = new_axes() if ax is None else ax
         draw_loss_curve(ax, self.drawn(), self.bounds().to_dict(), baseline)
         ax.legend(loc="best", fontsize="small")
         return ax

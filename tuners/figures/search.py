@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tuners.figures import style
-from tuners.figures.curves import draw_bounds
 from tuners.figures.style import CARD, INK, NARROW, WIDE, numbers, padded
 from tuners.figures.words import label, rate, tick
 
 # kind of a trial: shape, colour of its area and of its edge
 _KINDS = {
-    "finished trial": ("o", style.BLUE, CARD),
-    "suggestion's trial": ("s", style.PURPLE, CARD),
+    "trial": ("o", style.BLUE, CARD),
     "baseline's trial": ("D", style.ORANGE, CARD),
     "pruned": ("v", "none", style.SOFT),
     "beyond the drawn range": ("^", style.BLUE, CARD),
@@ -30,57 +30,79 @@ _OUTCOMES = {  # sign of a gain: words, shape, colour
 }
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A trial as a figure draws it.
+
+    Args:
+        rate: Its learning rate.
+        value: Its value; None only where the kind is "failed".
+        kind: "trial", "baseline's trial" or "pruned"; or "beyond the drawn range" or "failed",
+            which stand at the worse end whatever their value is.
+        error: Standard error of the value, 0 where it is unknown.
+    """
+
+    rate: float
+    value: float | None
+    kind: str = "trial"
+    error: float = 0.0
+
+
 @style.styled
 def trials_by_rate(
-    marks: Sequence[tuple[float, float | None, str]],
-    best: Sequence[tuple[float, float]],
+    marks: Sequence[Mark],
     bounds: Mapping[str, Any] | None,
     baseline: float | None,
     objective: str,
+    *,
     maximize: bool = False,
     choice: Mapping[str, Any] | None = None,
+    best: float | None = None,
     width: int = WIDE,
 ) -> Figure:
     """Return trials against their learning rate, with bounds, baseline and choice.
 
     Args:
-        marks: Rate, value and kind of each trial; the kinds are "finished trial", "suggestion's
-            trial", "baseline's trial" and "pruned", and without regard to their value, which may
-            be None, "beyond the drawn range" and "failed", which stand at the worse end.
-        best: Rate and value of those that get a ring.
-        bounds: Bounds as a dict, or None; their outer tenths are shaded.
-        baseline: A rate to mark, or None.
+        marks: The trials.
+        bounds: Bounds as a dict, or None.
+        baseline: A rate that is always on the axis, or None.
         objective: Name of the values.
         maximize: Whether larger values are better.
         choice: `Choice.to_dict()`, whose curve, band, plateau and rate are drawn; or None.
+        best: Rate of the best trial, named where there is no choice; or None.
         width: In pixels.
     """
     figure, (ax,) = style.new_figure(width, 300 if width <= NARROW else 330)
-    found = {kind: [mark for mark in marks if mark[2] == kind] for kind in _KINDS}
+    found = {kind: [mark for mark in marks if mark.kind == kind] for kind in _KINDS}
     aside = [kind for kind in ("beyond the drawn range", "failed") if found[kind]]
-    values = [mark[1] for mark in marks if mark[1] is not None and mark[2] not in aside]
-    low, high = padded(values or [0.0, 1.0], 0.09)
+    drawn = [mark for mark in marks if mark.kind not in aside and mark.value is not None]
+    ends = [mark.value + side * mark.error for mark in drawn for side in (-1, 1)]  # type: ignore[operator]
+    low, high = padded(ends or [0.0, 1.0], 0.09)
     step = 0.08 * (high - low) * (-1 if maximize else 1)
     worse = low if maximize else high
     rows = {kind: worse + (row + 0.5) * step for row, kind in enumerate(aside)}
-    draw_bounds(ax, [mark[0] for mark in marks], bounds, baseline)
+    span = [bounds["low"], bounds["high"]] if bounds else []
+    known = [] if baseline is None else [baseline]
+    style.rate_axis(ax, [*(mark.rate for mark in marks), *span, *known])
+    if bounds:
+        words = f"bounds: {rate(span[0])} to {rate(span[1])}"
+        ax.axvspan(*span, facecolor=style.GREEN, alpha=0.1, linewidth=0, zorder=0.5, label=words)
+    if baseline is not None:
+        _name_rate(ax, baseline, f"baseline {rate(baseline)}", style.ORANGE, ":", row=1)
     if choice:
         draw_choice(ax, choice)
-    elif bounds:
-        tenth = (bounds["high"] / bounds["low"]) ** 0.1
-        spans = [(bounds["low"], bounds["low"] * tenth), (bounds["high"] / tenth, bounds["high"])]
-        for span, name in zip(spans, ("outer tenths of the bounds", None), strict=True):
-            ax.axvspan(*span, facecolor=style.GREEN, alpha=0.13, lw=0, zorder=0.6, label=name)
+    elif best is not None:
+        _name_rate(ax, best, f"best trial {rate(best)}", INK, "-")
     for kind, (shape, face, edge) in _KINDS.items():
-        xs = [mark[0] for mark in found[kind]]
-        ys = [rows.get(kind, mark[1]) for mark in found[kind]]
-        look: Any = {"mfc": face, "mec": edge, "mew": 0.8 if edge == CARD else 1.5}
+        xs, errors = ([getattr(mark, part) for mark in found[kind]] for part in ("rate", "error"))
+        ys = numbers([rows.get(kind, mark.value) for mark in found[kind]])
         shape = "v" if shape == "^" and maximize else shape  # it points to where the value lies
+        look: Any = {"fmt": shape, "ms": 7.5, "mfc": face, "mec": edge}
+        look |= {"mew": 0.8 if edge == CARD else 1.5, "ecolor": face, "elinewidth": 1.3}
+        words = f"{kind}: mean \u00b1 standard error" if any(errors) and kind == "trial" else kind
         if xs:
-            ax.plot(xs, numbers(ys), shape, markersize=7.5, label=kind, **look)
-    if best:
-        words = f"best {len(best)}" if len(best) > 1 else "best"
-        ax.plot(*zip(*best, strict=True), "o", ms=15, mfc="none", mec=INK, label=words)
+            errors = [0.0] * len(xs) if kind in aside else errors
+            ax.errorbar(xs, ys, errors if any(errors) else None, label=words, **look)
     ax.set_ylim(*sorted((worse + len(aside) * step, high if maximize else low)))
     ax.set_ylabel(label(objective))
     style.legend_above(figure)
@@ -91,14 +113,22 @@ def draw_choice(ax: Axes, choice: Mapping[str, Any]) -> None:
     """Draw the fitted curve of a choice with its band, its plateau and its rate."""
     rates, (low, high) = choice["rates"], map(numbers, choice["band"])
     colour: Any = {"color": style.BLUE}
-    ax.fill_between(rates, low, high, alpha=0.15, linewidth=0, label="its 95 % band", **colour)
     ax.plot(rates, choice["fitted"], linewidth=2.3, label="curve through all trials", **colour)
+    ax.fill_between(rates, low, high, alpha=0.15, linewidth=0, label="its 95 % band", **colour)
     wide: Any = {"linewidth": 6, "alpha": 0.55, "solid_capstyle": "butt"}
     words = f"plateau: {rate(choice['plateau'][0])} to {rate(choice['plateau'][1])}"
     place = ax.get_xaxis_transform()
     ax.plot(choice["plateau"], [0.02] * 2, color=style.PURPLE, transform=place, label=words, **wide)
-    words = f"chosen: {rate(choice['learning_rate'])}"
-    ax.axvline(choice["learning_rate"], color=INK, linewidth=1.6, label=words)
+    _name_rate(ax, choice["learning_rate"], f"chosen {rate(choice['learning_rate'])}", INK, "-")
+
+
+def _name_rate(ax: Axes, at: float, words: str, colour: str, line: str, row: int = 0) -> None:
+    """Draw a line at a rate, named above the axes in one of two rows, so that no two names meet."""
+    ax.axvline(at, 0, 1 + 0.06 * row, color=colour, linestyle=line, linewidth=1.6, clip_on=False)
+    left = at < math.sqrt(math.prod(ax.get_xlim()))
+    look: Any = {"ha": "left" if left else "right", "color": colour}
+    look |= {"xytext": (-2 if left else 2, 4 + 16 * row), "textcoords": "offset points"}
+    ax.annotate(words, (at, 1), xycoords=("data", "axes fraction"), **look)
 
 
 @style.styled
@@ -159,10 +189,9 @@ def pairs(
     height = 650 if narrow else 360
     figure, (slopes, side) = style.new_figure(width, height, *shape, width_ratios=ratios)
     order = np.argsort(gains, kind="stable")
-    left, right, sorted_gains = (numbers(values)[order] for values in (baseline, chosen, gains))
-    places, size = np.arange(len(gains)), 6.5 if len(gains) <= 40 else 4.5
-    for sign, (words, form, colour) in _OUTCOMES.items():
-        here = np.sign(sorted_gains) == sign
+    left, right, signs = (numbers(values)[order] for values in (baseline, chosen, np.sign(gains)))
+    for sign, (_, form, colour) in _OUTCOMES.items():
+        here = signs == sign
         xs, gaps = np.repeat([[0, 1, np.nan]], here.sum(), axis=0), np.full(here.sum(), np.nan)
         ys = np.column_stack([left[here], right[here], gaps])  # one line for all, with gaps
         dashes: Any = {"linestyle": "--" if sign < 0 else "-", "alpha": 0.6, "linewidth": 1.1}
@@ -170,39 +199,45 @@ def pairs(
             slopes.plot(xs.ravel(), ys.ravel(), color=colour, **dashes)
             slopes.plot(xs[:, 0], ys[:, 0], "D", color=style.ORANGE, markersize=4.5)
             slopes.plot(xs[:, 1], ys[:, 1], form, color=colour, markersize=5.5)
-            side.plot(sorted_gains[here], places[here], form, color=colour, ms=size, label=words)
     slopes.set_xticks([0, 1], names[:2])
     slopes.set(xlim=(-0.25, 1.25), ylabel=label(names[2]))
-    side.axvline(0, color=INK, linewidth=1.2)
-    bars = {name: interval for name, interval in intervals.items() if interval is not None}
-    unit = max(1.0, len(gains) / 16)
-    for place, (name, interval) in enumerate(bars.items()):
-        row = -(place + 1.3) * unit
-        draw_interval(side, mean, interval, row, None if place else "mean with its 95 % interval")
-        side.annotate(name, (max(interval), row), (9, 0), textcoords="offset points", va="center")
-    side.set(ylim=(-(len(bars) + 1.1) * unit, len(gains)), yticks=[])
-    side.set(title="each pair's gain, sorted", xlabel=f"gain in {label(names[2])}")
-    side.xaxis.set_major_formatter(lambda value, _: ("+" if value > 0 else "") + tick(value))
+    draw_gains(side, gains, mean, intervals, names[2])
     style.legend_above(figure)
     return figure
 
 
-@style.styled
-def interval_strip(mean: float, interval: Sequence[float], width: int = WIDE) -> Figure:
-    """Return the interval (low, high) of a mean gain against zero, in one line."""
-    figure, (ax,) = style.new_figure(width, 62)
-    reach = 1.15 * max(map(abs, interval)) or 1.0
-    ax.set(xlim=(-reach, reach), ylim=(-1, 1), yticks=[])
-    ax.spines["bottom"].set_visible(False)
-    ax.axhline(0, color=style.SOFT, linewidth=0.8, alpha=0.5)
+def draw_gains(
+    ax: Axes,
+    gains: Sequence[float],
+    mean: float,
+    intervals: Mapping[str, Sequence[float] | None],
+    what: str,
+) -> None:
+    """Draw the gains of all pairs, sorted, and below them the mean with its intervals.
+
+    Args:
+        ax: Where.
+        gains: Differences, positive where the chosen rate did better.
+        mean: Their mean.
+        intervals: Name to (low, high) of the mean, or None.
+        what: Name of the values.
+    """
+    sorted_gains, places = numbers(sorted(gains)), np.arange(len(gains))
+    size = 6.5 if len(gains) <= 40 else 4.5
+    for sign, (words, form, colour) in _OUTCOMES.items():
+        here = np.sign(sorted_gains) == sign
+        if here.any():
+            ax.plot(sorted_gains[here], places[here], form, color=colour, ms=size, label=words)
     ax.axvline(0, color=INK, linewidth=1.2)
-    draw_interval(ax, mean, interval, 0.0)
-    ax.set_xticks([-reach, 0, reach], ["\u2190 baseline better", "0", "chosen better \u2192"])
-    first, _, last = ax.get_xticklabels()
-    first.set_horizontalalignment("left")
-    last.set_horizontalalignment("right")
-    ax.tick_params(length=0)
-    return figure
+    bars = {name: interval for name, interval in intervals.items() if interval is not None}
+    unit = max(1.0, len(gains) / 16)
+    for place, (name, interval) in enumerate(bars.items()):
+        row = -(place + 1.3) * unit
+        draw_interval(ax, mean, interval, row, None if place else "mean with its 95 % interval")
+        ax.annotate(name, (max(interval), row), (9, 0), textcoords="offset points", va="center")
+    ax.set(ylim=(-(len(bars) + 1.1) * unit, len(gains)), yticks=[])
+    ax.set(title="each pair's gain, sorted", xlabel=f"gain in {label(what)}")
+    ax.xaxis.set_major_formatter(lambda value, _: ("+" if value > 0 else "") + tick(value))
 
 
 def draw_interval(

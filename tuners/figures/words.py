@@ -20,6 +20,18 @@ def rate(value: float | None) -> str:
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
+def signed(value: float | None, digits: int = 3) -> str:
+    """Return a number with its sign, a true minus for negative ones.
+
+    Example:
+        >>> signed(0.0111), signed(None)
+        ('+0.0111', 'n/a')
+    """
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    return ("+" if value > 0 else "\u2212" if value < 0 else "") + f"{abs(value):.{digits}g}"
+
+
 def tick(value: float) -> str:
     """Return a tick's number as short as it goes, with a true minus.
 

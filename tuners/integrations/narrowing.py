@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import optuna
 
 from search_spaces.learning_rate import LearningRateBounds
-from tuners._checks import InputError, check_pair, check_rate
+from tuners._checks import InputError, check_pair, check_rate, is_from
 from tuners.integrations.optuna_sampler import NarrowedSampler
 from tuners.study.recording import record
 
@@ -37,7 +38,9 @@ def narrow(
     "suggestion" or "baseline". If `name` came up in no trial by the end of the first, there is
     one warning, and the study says so in its user attribute `bounds_not_used`.
 
-    A `keras_tuner.Tuner` gets the hyperparameter narrowed wherever it comes up.
+    A `keras_tuner.Tuner` gets the hyperparameter narrowed wherever it comes up. A warning says
+    where the range test was for trainings of other lengths than the tuner's `max_epochs`, or cost
+    more of them than the search has trials.
 
     Args:
         target: An `optuna.Study` or any `keras_tuner.Tuner`.
@@ -74,14 +77,36 @@ def narrow(
             )
         _narrow_study(target, found, curve, name, baseline)
         return target
-    if any(each.__module__.startswith("keras_tuner") for each in type(target).__mro__):
+    if is_from(target, "keras_tuner"):
         from tuners.integrations.keras_tuner_space import narrow_tuner
 
         narrow_tuner(target, found, name, add_missing=add_missing, baseline=baseline)
+        _compare_trainings(target, curve)
         return target
     raise TypeError(
         f"`target` must be an optuna.Study or a keras_tuner.Tuner, but got {type(target).__name__}."
     )
+
+
+def _compare_trainings(tuner: Any, curve: LossCurve | None) -> None:
+    """Warn where a range test was for other trainings than a tuner's, or cost more than they do."""
+    if curve is None:
+        return
+    oracle = getattr(tuner, "oracle", None)
+    longest, trials = (getattr(oracle, name, None) for name in ("max_epochs", "max_trials"))
+    if longest and curve.epochs and longest != curve.epochs:
+        warnings.warn(
+            f"The range test was for trainings of {curve.epochs} epochs, but the tuner trains for "
+            f"{longest} at most, and short trainings want higher rates; pass "
+            f"range_test(..., epochs={longest}).",
+            stacklevel=3,
+        )
+    if trials and (curve.trainings or 0) > trials:
+        warnings.warn(
+            f"The range test cost the steps of {curve.trainings:.1f} trainings, but the search has "
+            f"only {trials} trials to spend; leave the range test out, or search more.",
+            stacklevel=3,
+        )
 
 
 def as_bounds(bounds: Any) -> tuple[LearningRateBounds, LossCurve | None]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from search_spaces.task import TuningTask, is_dataset
 from tuners._checks import InputError, check_choice, check_pair, check_range, check_whole
+from tuners._progress import progress_bar
 from tuners.curves.loss_curve import LossCurve
-from tuners.range_tests.sources import as_task
+from tuners.range_tests.sources import BATCH_SIZE, as_task
 from tuners.training.models import batches_of
 from tuners.training.records import How
 from tuners.training.runner import train_steps
@@ -23,6 +26,7 @@ BEYOND = 100.0  # how far past the declared range a ramp looks: two decades
 # ramps of a sixteenth and of a quarter need nearly the same.
 SHARE = 1 / 8
 FEWEST_STEPS = 20  # under two to the decade a ramp shows no shape
+EPOCHS = 30  # of the trainings to come, where they are not given; as `search` trains
 MOST_TRAININGS = 2  # what a test may cost at most, in steps of trainings to come
 UNKNOWN_STEPS = 200  # of a ramp on a dataset of unknown length
 
@@ -36,13 +40,14 @@ def range_test(
     *,
     validation: Any = None,
     declared: tuple[float, float] = (1e-5, 1.0),
+    epochs: int | None = None,
+    batch_size: int | None = None,
     mode: str = "ramp",
     steps: int | None = None,
     seeds: int = 8,
     seed: int = 0,
-    batch_size: int = 32,
     how: How | None = None,
-    epochs: int = 30,
+    verbose: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> LossCurve:
     """Measure the loss at each learning rate; `.bounds()` of the result says where to search.
@@ -53,10 +58,15 @@ def range_test(
     decide, eight more are measured. Without `steps`, the test never costs more gradient steps than
     two trainings.
 
+    `epochs` and `batch_size` change the answer: short trainings want higher rates than long ones,
+    and so do large batches. Give those of the trainings that you are going to do.
+
     Args:
-        source: A `TuningTask`; a compiled `keras.Model`, whose seeds vary the order of the
-            batches only and whose whole state is as it was afterwards; or a function without
-            arguments that builds one.
+        source: What is to be trained: a compiled `keras.Model`, whose seeds vary the order of the
+            batches only and whose whole state is as it was afterwards; a function that builds
+            one, without arguments, of KerasTuner's `hp` or of Optuna's `trial` (which get
+            defaults, see `tuners.range_tests.builders`); a `keras_tuner.HyperModel`; a built
+            `keras_tuner.Tuner`; or a `TuningTask`.
         x: Training inputs, arrays of one row an example or a nest of them, or a
             `tf.data.Dataset`; None for a task.
         y: Training targets; None for a task or a dataset.
@@ -64,14 +74,18 @@ def range_test(
             other ones for each seed.
         declared: The range `(low, high)` that would be searched without the test, with
             `low < high`. The ramp looks two decades further on both sides; bounds stay inside.
+        epochs: Epochs of the trainings to come, 1 or more; None assumes 30, and says so.
+        batch_size: Rows to a step of the trainings to come, 1 or more; None assumes 32, and says
+            so. A task and a dataset bring their own.
         mode: `"ramp"`; or `"per_epoch"`, which holds each rate for an epoch.
-        steps: Gradient steps of a ramp, 2 or more; None for an eighth of a training to come.
+        steps: Gradient steps of a ramp, 2 or more; None for an eighth of a training to come. A
+            warning says where more steps cost more than two trainings.
         seeds: Seeds of the ramp, 1 or more; twice as many where these cannot decide, and fewer
             where trainings are too short to pay for two steps of each.
         seed: The first of them, 0 or more.
-        batch_size: Rows to a step, 1 or more; a task brings its own.
         how: "population" or "sequential" forces how lanes are trained; None chooses.
-        epochs: Epochs of the trainings to come, 1 or more.
+        verbose: 1 prints the answer in one line, with a progress bar on work over two seconds; 0
+            is silent.
         progress: Called with (steps done, steps in all) of the part that is running.
 
     Returns:
@@ -83,7 +97,8 @@ def range_test(
 
     Example:
         >>> from search_spaces import wine_task
-        >>> curve = range_test(wine_task())  # doctest: +SKIP
+        >>> curve = range_test(wine_task(), epochs=30)  # doctest: +SKIP
+        learning rate 4.62e-5 to 8.22e-4, try 1.95e-4 (8 seeds, 1.0 trainings' steps, 3.1 s)
         >>> curve.bounds().status  # doctest: +SKIP
         'ok'
     """
@@ -97,44 +112,91 @@ def range_test(
         check_whole(steps, "steps", 2)
     check_whole(seeds, "seeds")
     check_whole(seed, "seed", 0)
-    check_whole(epochs, "epochs")
+    length = EPOCHS if epochs is None else check_whole(epochs, "epochs")
+    started = time.perf_counter()
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message="Two seeds build the same initial weights")
         task = as_task(source, x, y, validation, batch_size, stack)
-        step = partial(train_steps, task, how=how, on_step=progress)
-        batches = batches_of(task)
-        if mode == "per_epoch":
-            return _per_epoch(step, (low, high), epochs, batches or UNKNOWN_STEPS, seeds, seed)
-        length = steps or ramp_steps(epochs, batches, seeds)
-        budget = MOST_TRAININGS * epochs * batches if batches else math.inf
-        if steps is None and seeds * length > budget:  # of trainings of a few steps
-            seeds = max(int(budget // length), 1)
-        ramp = _ramp(step, np.arange(seed, seed + seeds), (low, high), length)
-        decided = ramp.bounds().status not in ("no_descent", "too_noisy")
-        if decided or (steps is None and 2 * seeds * length > budget):
-            return ramp
-        more = _ramp(step, np.arange(seed + seeds, seed + 2 * seeds), (low, high), length)
-        return _together(ramp, more)
+        shown = bool(verbose) and progress is None
+        tell = stack.enter_context(progress_bar("range test", shown))
+        step = partial(train_steps, task, how=how, on_step=progress or tell)
+        measure = _per_epoch if mode == "per_epoch" else partial(_ramps, steps=steps)
+        curve = measure(step, (low, high), length, batches_of(task), seeds, seed)
+    curve = replace(
+        curve,
+        epochs=length,
+        training_steps=length * batches_of(task) or None,
+        note=_assumed(isinstance(source, TuningTask) or is_dataset(x), epochs, batch_size),
+        seconds=time.perf_counter() - started,
+    )
+    if steps is not None and (curve.trainings or 0) > MOST_TRAININGS:
+        warnings.warn(
+            f"The range test cost the steps of {curve.trainings:.1f} trainings, which is more "
+            f"than a search of {curve.trainings:.0f} trials spends; leave out `steps`={steps} for "
+            f"{MOST_TRAININGS} at most.",
+            stacklevel=2,
+        )
+    if verbose:
+        print(curve.describe())
+    return curve
 
 
-def ramp_steps(epochs: int, batches: int, seeds: int) -> int:
-    """Return the steps of a ramp: an eighth of a training's, more where that would be too few.
+def ramp_size(epochs: int, batches: int, seeds: int) -> tuple[int, int]:
+    """Return the steps of a ramp and its seeds.
+
+    The steps are an eighth of a training's, more where that would be too few. Where trainings
+    have so few steps that two for each seed cost more than two trainings, there are fewer seeds.
 
     Args:
         epochs: Epochs of a training to come.
         batches: Steps of an epoch; 0 where they are unknown.
-        seeds: Seeds of the ramp.
+        seeds: Seeds that were asked for.
 
     Example:
-        >>> ramp_steps(30, 130, 8), ramp_steps(5, 10, 8), ramp_steps(5, 10, 32)
-        (487, 12, 3)
+        >>> ramp_size(30, 130, 8), ramp_size(5, 10, 8), ramp_size(1, 2, 8)
+        ((487, 8), (12, 8), (2, 2))
     """
     if not batches:
-        return UNKNOWN_STEPS
+        return UNKNOWN_STEPS, seeds
     training = epochs * batches
     most = max(MOST_TRAININGS * training // seeds, 2)
-    return min(max(int(SHARE * training), FEWEST_STEPS), most)
+    steps = min(max(int(SHARE * training), FEWEST_STEPS), most)
+    return steps, max(min(seeds, MOST_TRAININGS * training // steps), 1)
+
+
+def _assumed(has_batches: bool, epochs: int | None, batch_size: int | None) -> str:
+    """Return what was assumed of the trainings to come, "" where all of it was given."""
+    assumed = [] if epochs is not None else [f"epochs={EPOCHS}"]
+    if batch_size is None and not has_batches:
+        assumed.append(f"batch_size={BATCH_SIZE}")
+    return f"Assumed {' and '.join(assumed)}." if assumed else ""
+
+
+def _ramps(
+    step: Trainer,
+    declared: tuple[float, float],
+    epochs: int,
+    batches: int,
+    seeds: int,
+    seed: int,
+    *,
+    steps: int | None,
+) -> LossCurve:
+    """Return a ramp of some seeds, of twice as many where these do not decide."""
+    length, count = (steps, seeds) if steps else ramp_size(epochs, batches, seeds)
+    ramp = _ramp(step, np.arange(seed, seed + count), declared, length)
+    decided = ramp.bounds().status not in ("no_descent", "too_noisy")
+    dear = steps is None and batches and 2 * count * length > MOST_TRAININGS * epochs * batches
+    if decided or dear:
+        return ramp
+    more = _ramp(step, np.arange(seed + count, seed + 2 * count), declared, length)
+    return LossCurve(
+        ramp.learning_rates,
+        np.column_stack([ramp.table, more.table]),
+        declared=declared,
+        gradient_steps=(ramp.gradient_steps or 0) + (more.gradient_steps or 0),
+    )
 
 
 def _ramp(
@@ -152,16 +214,6 @@ def _ramp(
     return LossCurve(rates, loss, declared=declared, gradient_steps=spent)
 
 
-def _together(one: LossCurve, other: LossCurve) -> LossCurve:
-    """Return one ramp of the seeds of two."""
-    return LossCurve(
-        one.learning_rates,
-        np.column_stack([one.table, other.table]),
-        declared=one.declared,
-        gradient_steps=(one.gradient_steps or 0) + (other.gradient_steps or 0),
-    )
-
-
 def _per_epoch(
     step: Trainer,
     declared: tuple[float, float],
@@ -171,6 +223,7 @@ def _per_epoch(
     seed: int,
 ) -> LossCurve:
     """Return a curve of epochs, in as many rates and seeds as two trainings have epochs for."""
+    batches = batches or UNKNOWN_STEPS
     count = min(20, MOST_TRAININGS * epochs)
     lanes = np.arange(seed, seed + max(1, min(seeds, MOST_TRAININGS * epochs // count)))
     rates = np.geomspace(*declared, count)

@@ -1,4 +1,4 @@
-"""What a range test can be run on: a task, a compiled model, a builder; and how each is trained."""
+"""What a range test can be run on: a task, a compiled model, what builds one; as a task."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from search_spaces.task import (
     map_arrays,
 )
 from tuners._checks import InputError
-from tuners.training.models import first_rows, model_variables
+from tuners.range_tests.builders import as_builder
+from tuners.training.models import first_rows, model_variables, random_state_kept
 from tuners.training.state import state_kept
 
 VALIDATION_SHARE = 0.1
+BATCH_SIZE = 32  # Keras's own default
 
 
 def as_task(
@@ -28,17 +30,17 @@ def as_task(
     x: Any,
     y: Any,
     validation: Any,
-    batch_size: int,
+    batch_size: int | None,
     stack: contextlib.ExitStack,
 ) -> TuningTask:
     """Return the task that a source stands for.
 
     Args:
-        source: A task, a compiled model or a builder.
+        source: A task, a compiled model or what `as_builder` takes.
         x: Training inputs or a dataset; None for a task.
         y: Training targets; None for a task or a dataset.
         validation: Validation data, or None for a tenth of the rows.
-        batch_size: Rows to a step.
+        batch_size: Rows to a step; None for 32, for a task or for a dataset.
         stack: Where the keeping of a model's state is entered.
 
     Raises:
@@ -50,43 +52,51 @@ def as_task(
                 "`x`, `y` and `validation` must be left out for a TuningTask, which brings its "
                 "data; build the task with other data instead."
             )
+        if batch_size is not None:
+            raise InputError(
+                "`batch_size` must be left out for a TuningTask, which brings its own "
+                f"({source.batch_size}), but got {batch_size!r}."
+            )
         return source
     if x is None:
+        if not is_model(source):
+            as_builder(source)  # what is no source at all is told first
         raise InputError(
             "`x` must hold the training inputs for a model or a builder, but got None; "
             "call range_test(model, x, y)."
         )
+    if batch_size is not None and is_dataset(x):
+        raise InputError(
+            "`batch_size` must be left out where `x` is a dataset, which brings its batches, but "
+            f"got {batch_size!r}; use x.rebatch(n)."
+        )
     resplit: Any = "shuffle" if validation is None and not is_dataset(x) else None
     train, validation = _split(x, y, validation)
-    builder = _builder(source, train, stack)
-    return TuningTask(
-        "range test", builder, train, validation, batch_size=batch_size, resplit=resplit
-    )
+    builder = _copies(source, train, stack) if is_model(source) else as_builder(source)
+    rows = BATCH_SIZE if batch_size is None else batch_size
+    return TuningTask("range test", builder, train, validation, batch_size=rows, resplit=resplit)
 
 
-def _builder(source: Any, train: Any, stack: contextlib.ExitStack) -> Callable[[], Any]:
+def is_model(source: Any) -> bool:
+    """Return whether a source is a `keras.Model`, which is callable too."""
     import keras
 
-    if isinstance(source, keras.Model):  # before callable: a model is callable too
-        if not source.compiled or source.optimizer is None:
-            raise InputError(
-                "`source` must be a compiled model, but it was not compiled; call "
-                'e.g. model.compile(optimizer="adam", loss="mse") first.'
-            )
-        if not source.built:
-            raise InputError(
-                "`source` must be a built model, but its weights are not made yet; "
-                "call it on a batch first, or start it with keras.Input(shape)."
-            )
-        stack.enter_context(state_kept(source))
-        sample = next(iter(train))[0] if is_dataset(train) else first_rows(train[0], 1)
-        return lambda: copy_of(source, sample)
-    if not callable(source):
+    return isinstance(source, keras.Model)
+
+
+def _copies(model: Any, train: Any, stack: contextlib.ExitStack) -> Callable[[], Any]:
+    """Return what makes copies of a model, whose state is put back when the stack closes."""
+    if not model.compiled or model.optimizer is None:
         raise InputError(
-            "`source` must be a TuningTask, a compiled keras.Model or a function that builds "
-            f"one, but got {type(source).__name__}."
+            "`source` must be a compiled model, but it was not compiled; call "
+            'e.g. model.compile(optimizer="adam", loss="mse") first.'
         )
-    return source
+    sample = next(iter(train))[0] if is_dataset(train) else first_rows(train[0], 1)
+    if not model.built:
+        with random_state_kept():
+            model(sample)
+    stack.enter_context(state_kept(model))
+    return lambda: copy_of(model, sample)
 
 
 def copy_of(model: Any, sample: Any) -> Any:
@@ -127,7 +137,8 @@ def copy_of(model: Any, sample: Any) -> Any:
     except Exception as error:
         raise InputError(
             f"`source` must be a model that can be copied, but {type(model).__name__} cannot be "
-            f"({error}); pass the function that builds it, or use LearningRateRangeTest in fit."
+            f"({str(error).splitlines()[0]:.120}); pass the function that builds it, or use "
+            "LearningRateRangeTest in fit."
         ) from error
     return copy
 

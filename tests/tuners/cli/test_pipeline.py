@@ -18,7 +18,7 @@ from run_search import do_job
 from tuners.cli.console import Screen
 from tuners.cli.options import JobOptions
 from tuners.cli.run_folder import locked
-from tuners.range_tests.runner import ramp_steps
+from tuners.range_tests.runner import ramp_size
 
 pytestmark = pytest.mark.slow
 
@@ -337,7 +337,7 @@ def test_the_plan_is_printed_and_nothing_is_written(
     assert (parts["search"]["lanes"], parts["search"]["steps"]) == (4, 12)
     assert (parts["comparison"]["lanes"], parts["comparison"]["epochs"]) == (4, 2)
     assert parts["range test"]["lanes"] == 2
-    assert parts["range test"]["steps"] == ramp_steps(2, 6, 2)
+    assert parts["range test"]["steps"] == ramp_size(2, 6, 2)[0]
     assert plan["seconds"] > 0
     assert run_search.main([*SMALL, *BOUNDS, "--out", "planned", "--dry-run"]) == 0
     out = capsys.readouterr().out

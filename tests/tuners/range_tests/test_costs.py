@@ -19,7 +19,7 @@ from tuners.range_tests.runner import (
     MOST_TRAININGS,
     SHARE,
     UNKNOWN_STEPS,
-    ramp_steps,
+    ramp_size,
     range_test,
 )
 
@@ -53,12 +53,14 @@ def task_of(batches: int, build: Any = linear) -> TuningTask:
 def test_a_ramp_takes_an_eighth_and_all_of_them_two_trainings(
     epochs: int, batches: int, seeds: int
 ) -> None:
-    training, steps = epochs * batches, ramp_steps(epochs, batches, seeds)
+    training, (steps, lanes) = epochs * batches, ramp_size(epochs, batches, seeds)
     assert steps >= 2
-    assert steps == 2 or steps * seeds <= MOST_TRAININGS * training
+    assert 1 <= lanes <= seeds
+    assert lanes == 1 or steps * lanes <= MOST_TRAININGS * training
+    assert steps == 2 or lanes == seeds
     if SHARE * training >= FEWEST_STEPS and seeds <= 16:
         assert steps == int(SHARE * training)
-    assert ramp_steps(epochs, 0, seeds) == UNKNOWN_STEPS
+    assert ramp_size(epochs, 0, seeds) == (UNKNOWN_STEPS, seeds)
 
 
 @pytest.mark.slow
@@ -105,7 +107,8 @@ def test_too_dear_seeds_are_not_measured_unless_the_steps_were_given() -> None:
     short = range_test(task_of(10, frozen), epochs=5)  # 12 * 8 of 100 steps are spent
     assert short.bounds().status in ("no_descent", "too_noisy")
     assert short.losses.shape == (12, 8)
-    given_steps = range_test(task_of(10, frozen), epochs=5, steps=25)
+    with pytest.warns(UserWarning, match=r"8\.0 trainings, .* leave out `steps`=25 for 2 at most"):
+        given_steps = range_test(task_of(10, frozen), epochs=5, steps=25)
     assert given_steps.losses.shape == (25, 16)
 
 

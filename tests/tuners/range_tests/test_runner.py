@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import random
+import re
 
 import keras
+import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,7 +16,7 @@ from tuners.range_tests.runner import range_test
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((160, 4)).astype("float32")
 Y = (X @ np.array([1.0, -2.0, 0.5, 0.0]) + 0.1 * RNG.standard_normal(160)).astype("float32")
-QUICK = {"steps": 60, "seeds": 2, "epochs": 5}
+QUICK = {"steps": 60, "seeds": 2, "epochs": 30}
 
 
 def build(optimizer="adam", plain=False, **options) -> keras.Model:
@@ -76,7 +78,7 @@ def test_per_epoch_holds_each_rate_for_an_epoch(task) -> None:
 
 @pytest.mark.slow
 def test_a_builder_sets_a_tenth_of_the_rows_aside() -> None:
-    curve = range_test(linear, X, Y, steps=60)
+    curve = range_test(linear, X, Y, steps=60, epochs=100)
     assert isinstance(curve, LossCurve)
     assert curve.bounds().status == "ok"
 
@@ -139,7 +141,8 @@ def test_a_model_is_left_as_it_was_found(mode) -> None:
 @pytest.mark.slow
 def test_seeds_of_a_model_vary_the_order_only() -> None:
     held = (X[:16], Y[:16])
-    curve = range_test(linear(), X, Y, validation=held, batch_size=160, **QUICK)
+    quick = {**QUICK, "epochs": 60}
+    curve = range_test(linear(), X, Y, validation=held, batch_size=160, **quick)
     # one batch holds all rows, so the order does not matter
     np.testing.assert_allclose(curve.losses[:20, 0], curve.losses[:20, 1], rtol=1e-4)
 
@@ -172,6 +175,8 @@ def test_a_dataset_streams_without_splits_or_validation() -> None:
     dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(32)
     with pytest.raises(ValueError, match="`y` must be left out"):
         range_test(linear, dataset, Y)
+    with pytest.raises(ValueError, match="`batch_size` must be left out where `x` is a dataset"):
+        range_test(linear, dataset, batch_size=8)
     curve = range_test(linear, dataset, **QUICK)
     assert curve.learning_rates.shape == (60,)
     assert np.isfinite(curve.losses[0]).all()
@@ -211,6 +216,7 @@ def test_a_model_that_learns_nothing_is_undecided_and_keeps_the_declared_range()
         ({"mode": "rmap"}, "did you mean 'ramp'"),
         ({"mode": "sweep"}, "`mode` must be one of ramp, per_epoch, but got 'sweep'"),
         ({"x": X}, "must be left out for a TuningTask"),
+        ({"batch_size": 8}, r"brings its own \(16\), but got 8"),
     ],
 )
 def test_wrong_options_are_refused(task, options, message) -> None:
@@ -222,6 +228,7 @@ def test_wrong_options_are_refused(task, options, message) -> None:
     ("arguments", "message"),
     [
         (("model", X, Y), "`source` must be a TuningTask"),
+        (("model",), "`source` must be a TuningTask"),
         ((linear,), "`x` must hold the training inputs"),
         ((linear, X), "`y` must hold the training targets"),
         ((linear, X, Y[:5]), "same number of rows"),
@@ -238,10 +245,6 @@ def test_models_that_cannot_be_tested_are_refused_with_the_cure() -> None:
     plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     with pytest.raises(ValueError, match="it was not compiled"):
         range_test(plain, X, Y)
-    unbuilt = keras.Sequential([keras.layers.Dense(1)])
-    unbuilt.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="weights are not made yet"):
-        range_test(unbuilt, X, Y)
 
     class Own(keras.Model):
         def __init__(self, dense):
@@ -256,3 +259,71 @@ def test_models_that_cannot_be_tested_are_refused_with_the_cure() -> None:
     own(X[:1])
     with pytest.raises(ValueError, match="pass the function that builds it"):
         range_test(own, X, Y)
+
+
+@pytest.mark.slow
+def test_verbose_prints_the_answer_in_one_line_and_0_nothing(task, capfd) -> None:
+    curve = range_test(task, epochs=30)
+    bounds, printed = curve.bounds(), capfd.readouterr()
+    assert printed.out == f"{curve.describe()}\n"
+    assert re.fullmatch(
+        r"learning rate [\d.e-]+ to [\d.e-]+, try [\d.e-]+ \(8 seeds, [01]\.\d trainings' steps, "
+        r"\d+\.\d s\)\n",
+        printed.out,
+    )
+    assert printed.err == ""
+    assert curve.trainings == pytest.approx(curve.gradient_steps / (30 * 8))
+    assert "Assumed" not in bounds.reason
+    range_test(task, epochs=30, verbose=0)
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "note"),
+    [
+        ({}, "Assumed epochs=30 and batch_size=32."),
+        ({"epochs": 30}, "Assumed batch_size=32."),
+        ({"batch_size": 16}, "Assumed epochs=30."),
+        ({"epochs": 20, "batch_size": 16}, ""),
+    ],
+)
+def test_what_was_assumed_of_the_trainings_to_come_is_said(given, note, capsys) -> None:
+    curve = range_test(linear, X, Y, **given)
+    assert (curve.note, curve.epochs) == (note, given.get("epochs", 30))
+    assert curve.bounds().reason.endswith(note)
+    assert capsys.readouterr().out.rstrip().endswith(note or "s)")
+    assert curve.training_steps == curve.epochs * (9 if "batch_size" in given else 5)
+
+
+@pytest.mark.slow
+def test_shorter_trainings_of_larger_batches_get_higher_rates() -> None:
+    long = range_test(linear, X, Y, epochs=60, batch_size=8, verbose=0).bounds()
+    short = range_test(linear, X, Y, epochs=30, batch_size=72, verbose=0).bounds()
+    assert short.suggestion > 2 * long.suggestion
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["hp", "trial", "hypermodel", "tuner", "model", "unbuilt"])
+def test_whatever_builds_a_model_can_be_tested(kind, tmp_path) -> None:
+    def of_hp(hp) -> keras.Model:
+        hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
+        return linear()
+
+    class Linear(keras_tuner.HyperModel):
+        def build(self, hp):
+            return of_hp(hp)
+
+    unbuilt = keras.Sequential([keras.layers.Dense(1)])
+    unbuilt.compile("sgd", "mse")
+    source = {
+        "hp": of_hp,
+        "trial": lambda trial: linear() if trial.suggest_int("units", 1, 3) else None,
+        "hypermodel": Linear(),
+        "tuner": keras_tuner.RandomSearch(of_hp, "val_loss", directory=tmp_path),
+        "model": linear(),
+        "unbuilt": unbuilt,
+    }[kind]
+    curve = range_test(source, X, Y, epochs=30, batch_size=32, verbose=0)
+    assert curve.bounds().status == "ok"
+    assert 1e-3 < curve.bounds().suggestion < 1.0
