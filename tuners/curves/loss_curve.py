@@ -17,7 +17,7 @@ from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_choice, check_pair
 from tuners.curves.bounds import read_bounds
 from tuners.curves.published_rules import apply_rule
-from tuners.curves.smoothing import smooth_curve
+from tuners.curves.smoothing import finite_table, is_sparse, smooth_curve
 from tuners.figures.curves import draw_loss_curve
 from tuners.figures.notebook import new_axes, notebook_html
 from tuners.figures.words import rate
@@ -114,10 +114,12 @@ class LossCurve:
         return self.gradient_steps / self.training_steps
 
     def smoothed(self) -> NDArray[np.float64]:
-        """Return the mean over seeds, `(steps,)`, smoothed on both sides in the log rate.
+        """Return the mean over seeds, `(steps,)`, smoothed on both sides where rates are dense.
 
-        Losses far above the start are clipped before they are averaged, so that one seed's
-        explosion does not hide the others; where nothing finite was measured, all are NaN.
+        Where the rates are a tenth of a decade or more apart it is the plain mean, NaN where a loss
+        is not finite. Elsewhere losses far above the start are clipped before they are averaged,
+        so that one seed's explosion does not hide the others. Of several seeds it lies nowhere
+        outside their range; where nothing finite was measured, all are NaN.
         """
         return smooth_curve(self.learning_rates, self.table)
 
@@ -196,13 +198,19 @@ class LossCurve:
     def drawn(self) -> dict[str, Any]:
         """Return `to_dict` with what a picture shows beside it.
 
-        That is `seeds`, `smoothed`, and of several seeds `band_low` and `band_high`, between which
-        the middle 80 % of the smoothed seeds lie.
+        That is `seeds`, `smoothed`, `sparse` (whether the rates lie too far apart to smooth), and
+        of several seeds `band_low` and `band_high`: between them lie the middle 80 % of the
+        smoothed seeds, and of sparse rates the mean with its standard error.
         """
         plain = self.to_dict() | {"seeds": self.seeds, "smoothed": _plain(self.smoothed())}
         plain["coarse"] = None if self.coarse is None else self.coarse.drawn()
-        if self.seeds > 1:
-            rates = self.learning_rates
+        rates = self.learning_rates
+        plain["sparse"] = is_sparse(rates)
+        if self.seeds > 1 and plain["sparse"]:
+            mean, seeds = self.smoothed(), finite_table(self.table)
+            error = seeds.std(axis=1, ddof=1) / np.sqrt(self.seeds)
+            plain["band_low"], plain["band_high"] = _plain(np.array([mean - error, mean + error]))
+        elif self.seeds > 1:
             single = np.column_stack([smooth_curve(rates, seed[:, None]) for seed in self.table.T])
             kept = np.isfinite(single).any(axis=1)
             band = np.full((2, len(rates)), np.nan)

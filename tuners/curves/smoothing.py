@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 MOST_ROWS = 400  # rows above this are averaged in groups, so that the weights stay small
+SPARSE = 0.1  # decades between rates from which the smoother's width exceeds its usual 0.15
 TOO_LARGE = 1e100  # losses beyond are taken as not finite, so that squares stay finite
 
 
@@ -143,10 +144,28 @@ def smooth_descent(rates: Values, table: Values) -> Descent:
     return Descent(x, matrix @ fall, matrix, level, len(rates) / len(x))
 
 
+def is_sparse(rates: Values) -> bool:
+    """Return whether rates lie so far apart that a line through neighbours would hide the curve."""
+    steps = np.diff(np.unique(np.log10(rates)))
+    return not steps.size or float(np.median(steps)) >= SPARSE
+
+
 def smooth_curve(rates: Values, table: Values) -> Values:
-    """Return the smoothed mean over seeds at every rate, `(steps,)`."""
-    x, grouped = group_rows(rates, clip_losses(table))
+    """Return the mean over seeds at every rate, `(steps,)`, smoothed where the rates are dense.
+
+    Where they are sparse, as in a sweep, it is the plain mean, NaN where a loss is not finite,
+    since a line through neighbours half a decade away leaves all seeds. Elsewhere losses far above
+    the start are clipped before they are averaged, so that one seed's explosion does not hide the
+    others. Of several seeds it never lies outside their range.
+    """
+    if is_sparse(rates):
+        return finite_table(table).mean(axis=1)
+    clipped = clip_losses(table)
+    x, grouped = group_rows(rates, clipped)
     if not np.isfinite(grouped).all():
         return np.full(len(rates), np.nan)
     mean = weights(x, bandwidth(x)) @ grouped.mean(axis=1)
-    return np.interp(np.log10(rates), x, mean)
+    mean = np.interp(np.log10(rates), x, mean)
+    if table.shape[1] == 1:
+        return mean
+    return np.clip(mean, clipped.min(axis=1), clipped.max(axis=1))

@@ -67,20 +67,27 @@ def draw_loss_curve(
     raw = numbers(curve["losses"]).reshape(len(rates), -1)[:, :most_seeds]
     lines = ax.plot(rates, raw, color=style.SOFT, linewidth=0.7, alpha=0.35, zorder=1)
     lines[0].set_label("each seed, raw" if seeds > 1 else "raw")
-    if curve.get("band_low"):
+    words = f"mean of {seeds} seed{'s' * (seeds > 1)}"
+    look: Any = {"color": style.BLUE, "linewidth": 2.3, "zorder": 3}
+    if not curve["sparse"]:
+        ax.plot(rates, mean, label=f"{words}, smoothed", **look)
+    elif curve.get("band_low"):
+        error, words = numbers(curve["band_high"]) - mean, f"{words} with its standard error"
+        ax.errorbar(rates, mean, yerr=error, fmt="o-", capsize=3, label=words, **look)
+    else:
+        ax.plot(rates, mean, "o-", label=words, **look)
+    if curve.get("band_low") and not curve["sparse"]:
         # what lies far outside is cut, since a page's arithmetic is not endless
         cut = (low - 4 * (high - low), high + 4 * (high - low))
         under, over = (np.clip(numbers(curve[f"band_{side}"]), *cut) for side in ("low", "high"))
-        words = "middle 80 % of the seeds"
-        ax.fill_between(rates, under, over, color=style.BLUE, alpha=0.18, linewidth=0, label=words)
-    words = f"mean of {seeds} seed{'s' * (seeds > 1)}, smoothed"
-    ax.plot(rates, mean, color=style.BLUE, linewidth=2.3, zorder=3, label=words)
+        wide: Any = {"alpha": 0.18, "linewidth": 0, "label": "middle 80 % of the seeds"}
+        ax.fill_between(rates, under, over, color=style.BLUE, **wide)
     draw_bounds(ax, rates, bounds, baseline)
     known = [end for end in ("low", "high") if bounds and bounds.get(f"{end}_interval_low")]
     ends = [[bounds[f"{end}_interval_{i}"] for i in ("low", "high")] for end in known if bounds]
     for end, title in zip(ends, ("95 % intervals of the ends", None), strict=False):
-        wide: Any = {"linewidth": 5, "alpha": 0.5, "solid_capstyle": "butt", "label": title}
-        ax.plot(end, [0.975] * 2, color=style.GREEN, transform=ax.get_xaxis_transform(), **wide)
+        look = {"linewidth": 5, "alpha": 0.5, "solid_capstyle": "butt", "label": title}
+        ax.plot(end, [0.975] * 2, color=style.GREEN, transform=ax.get_xaxis_transform(), **look)
     ax.set_ylim(low, high)
     ax.set_ylabel(_LOSSES.get(curve["kind"], "loss reached"))
 
