@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from tuners.cli.options import (
     Csv,
+    Epochs,
     JobOptions,
     Json,
     Pairs,
@@ -29,17 +31,44 @@ if TYPE_CHECKING:
 
 ABOUT = (
     "Find a learning rate, and show whether it beats the baseline.\n\n"
-    "A range test narrows the range, a search samples inside the bounds, all its trials together "
-    "choose a rate, fresh pairs compare it with the baseline, and a report says what was found. "
-    "Without options it does so for the wine model. Run the same command to resume."
+    "A range test finds the bounds. A search tries learning rates inside them. All trials together "
+    "choose one. Fresh pairs of trainings compare it with the baseline. A report says what was "
+    "found.\n\n"
+    "Without options this is done for the wine model. Run the same command to resume."
 )
+EXAMPLES = """Examples:
+
+  python run_search.py --dry-run
+  python run_search.py --optimizer sgd --trials 12
+  python run_search.py --task my_task.py:task --out runs/mine
+  python run_search.py report runs/mine
+  python run_search.py dashboard runs/mine
+"""
+
+
+def _without_type(option: Any) -> Any:
+    option.metavar = ""  # as our own switches have it
+    return option
+
+
+class _Command(TyperCommand):
+    def get_help_option(self, ctx: Any) -> Any:
+        return _without_type(super().get_help_option(ctx))
+
+
+class _Group(TyperGroup):
+    def get_help_option(self, ctx: Any) -> Any:
+        return _without_type(super().get_help_option(ctx))
+
 
 app = typer.Typer(
+    cls=_Group,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-Folder = Annotated[str | None, typer.Argument(help="Folder of a run.", show_default=False)]
+# hidden from the help's tables, which would name its type; the usage line shows it
+Folder = Annotated[str | None, typer.Argument(metavar="FOLDER", hidden=True)]
 
 
 def do_job(options: JobOptions, command: str, screen: Screen) -> int:
@@ -70,7 +99,7 @@ def do_job(options: JobOptions, command: str, screen: Screen) -> int:
             return pipeline.report(run)
 
 
-@app.callback(invoke_without_command=True, help=ABOUT)
+@app.callback(invoke_without_command=True, help=ABOUT, epilog=EXAMPLES)
 @with_options
 def search(context: typer.Context, options: JobOptions) -> int:
     """Do the whole job; its help is `ABOUT`."""
@@ -83,19 +112,24 @@ def search(context: typer.Context, options: JobOptions) -> int:
     return do_job(options, command_line(sys.argv[0], context.obj), screen)
 
 
-@app.command()
+@app.command(cls=_Command)
 def article(
     data: Csv = None,
-    epochs: Annotated[int, typer.Option(metavar="N", min=1, help="Of each training.")] = 100,
+    epochs: Epochs = 100,
     pairs: Pairs = 30,
     seed: Seed = 0,
-    out: Annotated[str, typer.Option(metavar="FOLDER", help="For plots and numbers.")] = (
-        "runs/article"
-    ),
+    out: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where plots and numbers go. Default: runs/article.",
+            show_default=False,
+        ),
+    ] = "runs/article",
     quiet: Quiet = False,
     json: Json = False,
 ) -> int:
-    """Repeat the published experiment on the wine data as it was, and judge it by fresh pairs."""
+    """Repeat the published wine experiment as it was, and judge it with fresh pairs."""
     from tuners.cli.article import carry_out_article
     from tuners.cli.console import Screen
 
@@ -103,16 +137,19 @@ def article(
     return carry_out_article(screen, data, out, epochs=epochs, pairs=pairs, seed=seed)
 
 
-@app.command()
+@app.command(cls=_Command)
 def report(
     folder: Folder = None,
     storage: Storage = None,
     study_name: StudyName = None,
-    out: Annotated[str | None, typer.Option(metavar="PLACE", help="Folder or .html file.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="PLACE", help="A folder or .html file. Default: the run's folder."),
+    ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Write the report of a stored study again."""
+    """Write the report of a run again; FOLDER is where the run is kept."""
     from tuners.cli import stored
     from tuners.cli.console import Screen
 
@@ -123,13 +160,15 @@ def report(
         screen.finish(study, page)
 
 
-@app.command()
+@app.command(cls=_Command)
 def dashboard(
     folder: Folder = None,
     storage: Storage = None,
-    port: Annotated[int, typer.Option(help="Port to listen on, 0: any.")] = 8080,
+    port: Annotated[
+        int, typer.Option(metavar="N", help="Port of the page. 0 takes any free one.")
+    ] = 8080,
 ) -> None:
-    """Show a stored study in the browser with optuna-dashboard, on this machine only."""
+    """Show a run in the browser, on this machine only; FOLDER is where the run is kept."""
     from tuners.cli import stored
     from tuners.cli.console import Screen
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+import typer
 
 import run_search
 from benchmarks.resume import BUILD
+from tuners.cli.options import JobOptions, with_options
 
 ROOT = Path(__file__).resolve().parent.parent
 TASK = f"""{BUILD}
@@ -62,16 +64,26 @@ SMALL = ["--epochs", "2", "--trials", "2", "--pairs", "2", "--bounds", "1e-3", "
 
 # arguments, then what the one line on standard error must hold: rule, value, cure
 REFUSED: list[tuple[str, list[str]]] = [
-    ("--trials 0", ["--trials", "greater than or equal to 1", "got 0"]),
-    ("--epochs -3", ["--epochs", "greater than or equal to 1", "got -3"]),
-    ("--splits 0", ["--splits", "greater than or equal to 1", "got 0"]),
-    ("--pairs 0", ["--pairs", "greater than or equal to 1", "got 0"]),
-    ("--range-seeds 0", ["--range-seeds", "greater than or equal to 1", "got 0"]),
-    ("--batch-size 0", ["--batch-size", "greater than or equal to 1", "got 0"]),
-    ("--seed -1", ["--seed", "greater than or equal to 0", "got -1"]),
-    ("--seed 2147483648", ["--seed", "less than or equal to 2147483647", "got 2147483648"]),
-    ("--trials many", ["--trials", "integer"]),
-    ("--trails 3", ["No such option: --trails", "--trials"]),
+    ("--trials 0", ["`--trials` must be a whole number of 1 or more", "got 0", "--trials 8"]),
+    ("--epochs -3", ["`--epochs` must be a whole number of 1 or more", "got -3"]),
+    ("--splits 0", ["`--splits` must be a whole number of 1 or more", "got 0"]),
+    ("--pairs 0", ["`--pairs` must be a whole number of 1 or more", "got 0"]),
+    ("--range-seeds 0", ["`--range-seeds` must be a whole number of 1 or more", "got 0"]),
+    ("--batch-size 0", ["`--batch-size` must be a whole number of 1 or more", "got 0"]),
+    ("--seed -1", ["`--seed` must be a whole number from 0 to 2147483647", "got -1"]),
+    ("--seed 2147483648", ["`--seed` must be a whole number from 0 to", "got 2147483648"]),
+    ("--trials many", ["`--trials` must be a whole number", "got 'many'", "--trials 8"]),
+    ("--batch-size 1.5", ["`--batch-size` must be a whole number", "got '1.5'", "--help"]),
+    ("--baseline high", ["`--baseline` must be a number", "got 'high'"]),
+    ("--range low high", ["`--range` must be numbers", "got 'low'"]),
+    ("--range 1e-3", ["`--range` must be followed by 2 values", "--help"]),
+    ("--bounds 1e-3,1e-1", ["`--bounds` must be followed by 2 values", "--help"]),
+    ("--range 1e-3 1e-2 1e-1", ["no command '1e-1'", "--help"]),
+    ("--out", ["`--out` must be followed by a value", "--help"]),
+    ("--quiet=yes", ["--quiet", "does not take a value"]),
+    ("--xyz", ["no option `--xyz`", "--help"]),
+    ("repot runs/x", ["no command 'repot'", "mean 'report'"]),
+    ("--trails 3", ["no option `--trails`", "mean '--trials'"]),
     ("nonsense", ["nonsense"]),
     ("--range 1 1e-3", ["`--range` must hold 0 < LOW < HIGH", "got 1 0.001", "--range 1e-5 1"]),
     ("--range 0 1", ["`--range`", "got 0 1"]),
@@ -80,8 +92,8 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("--bounds 1e-3 inf", ["`--bounds`", "got 0.001 inf"]),
     ("--baseline 0", ["`--baseline` must be positive", "got 0"]),
     ("--baseline nan", ["`--baseline` must be positive", "got nan"]),
-    ("--engine optunna", ["--engine", "is not one of 'optuna'", "'optunna'", "mean 'optuna'"]),
-    ("--sampler tp", ["--sampler", "is not one of 'tpe'", "mean 'tpe'"]),
+    ("--engine optunna", ["`--engine` must be one of optuna", "got 'optunna'", "mean 'optuna'"]),
+    ("--sampler tp", ["`--sampler` must be one of tpe", "got 'tp'", "mean 'tpe'"]),
     ("--engine keras-tuner --tuner bayes", ["--tuner", "mean 'bayesian'"]),
     ("--direction min", ["--direction", "mean 'minimize'"]),
     ("--engine keras-tuner --sampler tpe", ["`--sampler` 'tpe' does not go", "--tuner"]),
@@ -95,7 +107,7 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("--how sequentially", ["--how", "mean 'sequential'"]),
     ("--objective=", ["`--objective` must name a curve"]),
     ("--workers 2 --engine keras-tuner", ["`--workers` must be 1 with `--engine keras-tuner`"]),
-    ("--workers 0", ["--workers", "greater than or equal to 1"]),
+    ("--workers 0", ["`--workers` must be a whole number of 1 or more", "got 0"]),
     ("--out=", ["`--out` must be a folder", "''"]),
     ("--out user.py", ["`--out` must be a folder", "'user.py' is a file"]),
     ("--out user.py/deep/er", ["`--out` must be a folder", "'user.py' is a file"]),
@@ -133,9 +145,9 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("report --storage sqlite:///none.db", ["`--storage` must hold a study", "'none.db'"]),
     ("dashboard", ["either the folder of a run or `--storage`"]),
     ("dashboard .", ["must hold a study.db"]),
-    ("article --epochs 0", ["--epochs", "greater than or equal to 1"]),
-    ("article --pairs 0", ["--pairs", "greater than or equal to 1"]),
-    ("article --seed -1", ["--seed", "greater than or equal to 0"]),
+    ("article --epochs 0", ["`--epochs` must be a whole number of 1 or more", "got 0"]),
+    ("article --pairs 0", ["`--pairs` must be a whole number of 1 or more", "got 0"]),
+    ("article --seed -1", ["`--seed` must be a whole number from 0", "got -1"]),
     ("article --out=", ["`--out` must be a folder"]),
     ("article --data missing.csv", ["`--data`", "no 'missing.csv'"]),
 ]
@@ -255,6 +267,24 @@ def test_help_names_every_option_with_a_line(capsys: pytest.CaptureFixture[str])
     for command in ("article", "report", "dashboard"):
         assert command in text
         assert run_search.main([command, "--help"]) == 0
+        text += capsys.readouterr().out
+    for noise in ("<", "[x>", "int range"):  # a type is no help
+        assert noise not in text
+
+
+def test_the_commands_that_help_shows_are_understood() -> None:
+    asked: list[JobOptions] = []
+    app = typer.Typer()
+    app.command()(with_options(lambda _, options: asked.append(options)))
+    examples = [line.split()[2:] for line in run_search.EXAMPLES.splitlines()[1:] if line]
+    assert 3 <= len(examples) <= 6
+    for arguments in examples:
+        if arguments[0].startswith("-"):
+            app(args=arguments, standalone_mode=False)
+        else:
+            assert arguments[0] in ("report", "dashboard")
+    assert asked[0] == JobOptions(dry_run=True)
+    assert asked[-1].task == "my_task.py:task"
 
 
 @pytest.mark.slow

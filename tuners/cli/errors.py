@@ -148,24 +148,46 @@ def conclude(error: BaseException) -> int:
     return code
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """Return "; did you mean 'x'?" for the nearest known name, "." where none is near.
+def nearest(name: str, known: Sequence[str], otherwise: str = ".") -> str:
+    """Return "; did you mean 'x'?" for the nearest known name.
+
+    Args:
+        name: What was given.
+        known: What there is.
+        otherwise: What is returned where no name is near.
 
     Example:
         >>> nearest("optunna", ["optuna", "keras-tuner"])
         "; did you mean 'optuna'?"
     """
     close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else "."
+    return f"; did you mean {close[0]!r}?" if close else otherwise
+
+
+_KINDS = {"int_parsing": "a whole number", "float_parsing": "a number"}
+_HELP = "; see --help."
 
 
 def _parsers_message(error: Any) -> str:
-    """Return what Typer says of an option in one line, with the value and the nearest choice."""
+    """Return what Typer says of an option in our own words: the rule, the value, the cure."""
     text = printable(" ".join(error.format_message().split())).replace("Value error, ", "")
-    found = re.fullmatch(r"(.*: '(.*)' is not one of (.*))\.", text)
-    if found:
-        return found[1] + nearest(found[2], re.findall(r"'(.*?)'", found[3]))
-    cause = error.__cause__  # of a pydantic check, whose message leaves the value out
-    if hasattr(cause, "errors"):
-        text += f", but got {printable(shorten(cause.errors()[0]['input']))}."
+    if hasattr(error, "possibilities"):
+        name = printable(error.option_name)
+        return f"there is no option `{name}`{nearest(name, error.possibilities or (), _HELP)}"
+    if found := re.match(r"No such command '(.*?)'\.", text):
+        known = list(getattr(error.ctx.command, "commands", {}))
+        return f"there is no command {found[1]!r}{nearest(found[1], known, _HELP)}"
+    if found := re.fullmatch(r"Option '(.*)' requires (an|\d+) arguments?\.", text):
+        count = "a value" if found[2] == "an" else f"{found[2]} values"
+        return f"`{found[1]}` must be followed by {count}{_HELP}"
+    if found := re.fullmatch(r".*'(-.*)': '(.*)' is not one of (.*)\.", text):
+        known = re.findall(r"'(.*?)'", found[3])
+        rule = f"`{found[1]}` must be one of {', '.join(known)}, but got {found[2]!r}"
+        return rule + nearest(found[2], known)
+    problem = error.__cause__.errors()[0] if hasattr(error.__cause__, "errors") else {}
+    if problem.get("type") in _KINDS:
+        name, default, given = error.param.opts[0], error.param.default, problem["input"]
+        cure = f"; pass e.g. {name} {default}." if isinstance(default, (int, float)) else _HELP
+        kind = _KINDS[problem["type"]] if error.param.nargs == 1 else "numbers"
+        return f"`{name}` must be {kind}, but got {printable(shorten(given))!r}{cure}"
     return text

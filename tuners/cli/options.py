@@ -30,16 +30,62 @@ _data = functools.partial(typer.Option, rich_help_panel="Data and model")
 _work = functools.partial(typer.Option, rich_help_panel="Range test, search and comparison")
 _run = functools.partial(typer.Option, rich_help_panel="The run")
 
+
+def at_least(least: int, most: int | None = None) -> Callable[..., int | None]:
+    """Return a check of a whole number for Typer, whose own limits clutter the help.
+
+    Args:
+        least: Smallest value allowed.
+        most: Largest value allowed; None for no limit.
+    """
+
+    def check(param: typer.CallbackParam, value: int | None) -> int | None:
+        if value is None or (least <= value and (most is None or value <= most)):
+            return value
+        from search_spaces._input import check_whole
+
+        name, example = param.opts[0], param.default or 32
+        cure = f"pass e.g. {name} {example}"
+        return check_whole(value, name, least, most, cure=cure)
+
+    return check
+
+
+_count = at_least(1)
+
 # of the subcommands too
-Csv = Annotated[str | None, _data(metavar="CSV", help="Wine CSV; without it our own copy.")]
-Pairs = Annotated[int, _work(min=1, help="Pairs of the comparison at most; may grow.")]
-Seed = Annotated[int, _work(min=0, max=LARGEST_SEED, help="Decides all that is random.")]
-Storage = Annotated[
-    str | None, _run(metavar="URL", help="Optuna storage; without it a file in FOLDER.")
+Csv = Annotated[
+    str | None,
+    _data(metavar="CSV", help="File of the wine data. Default: our own copy."),
 ]
-StudyName = Annotated[str | None, _run(help="Name of the study; without it the task's.")]
-Quiet = Annotated[bool, _run("--quiet", help="Print the verdict only.")]
-Json = Annotated[bool, _run("--json", help="Print report.json only.")]
+Epochs = Annotated[int, _work(metavar="N", callback=_count, help="Epochs of every training.")]
+Pairs = Annotated[
+    int,
+    _work(
+        metavar="N",
+        callback=_count,
+        help="Pairs in the comparison, at most. A larger number later adds pairs.",
+    ),
+]
+Seed = Annotated[
+    int,
+    _work(
+        metavar="N",
+        callback=at_least(0, LARGEST_SEED),
+        help="Decides everything that is random. The same seed gives the same run.",
+    ),
+]
+Storage = Annotated[
+    str | None,
+    _run(metavar="URL", help="Optuna storage. Default: the file study.db in the folder."),
+]
+StudyName = Annotated[
+    str | None, _run(metavar="NAME", help="Name of the study. Default: the name of the task.")
+]
+Quiet = Annotated[bool, _run("--quiet", metavar="", help="Print the verdict and nothing else.")]
+Json = Annotated[
+    bool, _run("--json", metavar="", help="Print the report as JSON and nothing else.")
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,60 +99,124 @@ class JobOptions:
 
     data: Csv = None
     task: Annotated[
-        str | None, _data(metavar="WHERE:FUNCTION", help="Own task: MODULE or FILE.py and name.")
+        str | None,
+        _data(
+            metavar="FILE.py:FUNCTION",
+            help="Your own task: a file or module, and its function that returns a TuningTask.",
+        ),
     ] = None
     optimizer: Annotated[
         str | None,
-        _data(metavar="NAME[,NAME]", help="Keras optimizer of the wine model; without it adam."),
+        _data(metavar="NAME,...", help="Optimizer of the wine model, or several. Default: adam."),
     ] = None
     drop_repeats: Annotated[
-        bool, _data("--drop-repeats", help="Drop repeated wine rows before the split.")
+        bool,
+        _data("--drop-repeats", metavar="", help="Drop repeated wine rows before they are split."),
     ] = False
     batch_size: Annotated[
-        int | None, _data(min=1, help="Rows a step; without it the task's (wine: 32).")
+        int | None,
+        _data(metavar="N", callback=_count, help="Rows in a step. Default: the task's own."),
     ] = None
-    engine: Annotated[Engine, _work(help="Who proposes trials.")] = "optuna"
-    sampler: Annotated[Sampler | None, _work(help="Of Optuna; without it qmc.")] = None
-    tuner: Annotated[Tuner | None, _work(help="Of KerasTuner; without it bayesian.")] = None
-    pruner: Annotated[Pruner, _work(help="What stops trials early, of Optuna.")] = "none"
+    engine: Annotated[
+        Engine, _work(metavar="NAME", help="Who proposes the trials: optuna or keras-tuner.")
+    ] = "optuna"
+    sampler: Annotated[
+        Sampler | None,
+        _work(
+            metavar="NAME",
+            help="How Optuna proposes: tpe, gp, random, qmc or cmaes. Default: qmc, and tpe "
+            "for several optimizers.",
+        ),
+    ] = None
+    tuner: Annotated[
+        Tuner | None,
+        _work(
+            metavar="NAME",
+            help="How KerasTuner proposes: bayesian, random, hyperband or grid. Default: bayesian.",
+        ),
+    ] = None
+    pruner: Annotated[
+        Pruner,
+        _work(
+            metavar="NAME",
+            help="How Optuna stops weak trials early: none, median, percentile, "
+            "successive_halving or hyperband.",
+        ),
+    ] = "none"
     objective: Annotated[
-        str, _work(metavar="CURVE", help="Score of a trial at its best epoch, e.g. val_accuracy.")
+        str, _work(metavar="NAME", help="What scores a trial, for example val_accuracy.")
     ] = "val_loss"
     direction: Annotated[
-        Direction | None, _work(help="Of the objective; without it by its name.")
+        Direction | None,
+        _work(
+            metavar="NAME",
+            help="Whether to minimize or maximize the objective. Default: known from its name.",
+        ),
     ] = None
-    trials: Annotated[int, _work(min=1, help="Trials in all; may grow.")] = 8
-    epochs: Annotated[int, _work(min=1, help="Epochs of each training.")] = 30
-    splits: Annotated[int, _work(min=1, help="Splits that each trial trains on.")] = 4
+    trials: Annotated[
+        int,
+        _work(
+            metavar="N",
+            callback=_count,
+            help="Trials in the search. A larger number later adds trials.",
+        ),
+    ] = 8
+    epochs: Epochs = 30
+    splits: Annotated[
+        int,
+        _work(metavar="N", callback=_count, help="Splits of the rows that every trial trains on."),
+    ] = 4
     pairs: Pairs = 30
     seed: Seed = 0
     baseline: Annotated[
-        float | None, _work(metavar="RATE", help="Rate to beat; without it the compiled one.")
+        float | None,
+        _work(metavar="RATE", help="Learning rate to beat. Default: the model's own."),
     ] = None
     declared: Annotated[
         tuple[float, float],
-        _work("--range", metavar="LOW HIGH", help="Rates allowed, both above 0."),
+        _work(
+            "--range",
+            metavar="LOW HIGH",
+            show_default=False,
+            help="Learning rates that are allowed. Default: 1e-5 1.",
+        ),
     ] = (1e-5, 1.0)
     range_seeds: Annotated[
-        int, _work(min=1, help="Seeds of the range test; doubled if undecided.")
+        int,
+        _work(
+            metavar="N",
+            callback=_count,
+            help="Runs of the range test. Twice as many where these do not decide.",
+        ),
     ] = 8
     bounds: Annotated[
         tuple[float, float] | None,
-        _work(metavar="LOW HIGH", help="Search these rates without a range test."),
+        _work(metavar="LOW HIGH", help="Search these learning rates, without a range test."),
     ] = None
     out: Annotated[
         str | None,
-        _run(metavar="FOLDER", help="Without it runs/TASK-OPTIMIZER-ENGINE-seedN."),
+        _run(
+            metavar="FOLDER",
+            help="Where the run is kept. Default: runs/TASK-OPTIMIZER-ENGINE-seedN.",
+        ),
     ] = None
     storage: Storage = None
     study_name: StudyName = None
-    workers: Annotated[int, _run(min=1, help="Processes here that share the training.")] = 1
+    workers: Annotated[
+        int,
+        _run(metavar="N", callback=_count, help="Processes of this machine that share the work."),
+    ] = 1
     how: Annotated[
         Literal["population", "sequential"] | None,
-        _run(help="Force training of stacked models, or of one at a time."),
+        _run(
+            metavar="NAME",
+            help="Train many models at once (population) or one by one (sequential). Default: at "
+            "once, where the model allows it.",
+        ),
     ] = None
     dry_run: Annotated[
-        bool, _run("--dry-run", help="Print plan and estimated time, train nothing.")
+        bool,
+        _run("--dry-run", metavar="", help="Print the plan and its time. Nothing is kept."),
     ] = False
     quiet: Quiet = False
     json: Json = False
