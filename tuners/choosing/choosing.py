@@ -12,9 +12,10 @@ from search_spaces._input import InputError, is_number
 from tuners.choosing.choice import Choice
 from tuners.curves.response import Response, fit_response
 from tuners.figures.words import rate
-from tuners.study.parameters import float_distributions, pick_rate, rate_of
+from tuners.study.parameters import float_distributions, objective_name, pick_rate, rate_of
 from tuners.study.recording import recorded_facts
 from tuners.study.schema import STALE, superseded
+from tuners.study.tuner_study import Tuner, as_study
 
 if TYPE_CHECKING:
     import optuna
@@ -38,8 +39,8 @@ class _Fitted:
         return float(self.response.fitted.min())
 
 
-def choose(study: optuna.Study) -> Choice:
-    """Return the rate that all finished trials of a study name together.
+def choose(study: optuna.Study | Tuner) -> Choice:
+    """Return the rate that all finished trials of a study or a tuner name together.
 
     The lowest of many noisy trials is the luckiest. So a curve is fitted through all of them (see
     `tuners.curves.response`), and its lowest place is the rate. Trials of `search` carry a score
@@ -48,7 +49,8 @@ def choose(study: optuna.Study) -> Choice:
     so. Where several optimizers were searched, each is fitted, and the lowest fit is chosen.
 
     Args:
-        study: A study with one finished trial or more whose parameters hold a learning rate.
+        study: A study with one finished trial or more whose parameters hold a learning rate; or a
+            KerasTuner tuner after its search (see `tuners.study.tuner_study.as_study`).
 
     Returns:
         The rate with its interval, the plateau around it, and the reason; nothing is recorded.
@@ -68,13 +70,14 @@ def choose(study: optuna.Study) -> Choice:
         >>> 5e-4 < choose(study).learning_rate < 2e-3
         True
     """
+    study = as_study(study)
     if len(study.directions) != 1:
         raise InputError(
             f"`study` must have one objective, but {study.study_name!r} has "
             f"{len(study.directions)}; choose among its best trials by hand."
         )
     direction = study.direction.name.lower()
-    facts = recorded_facts(study)
+    facts = {"objective": objective_name(study)} | recorded_facts(study)
     groups = _finished_trials(study)
     if not groups:
         raise InputError(

@@ -141,6 +141,7 @@ def repeat(
             pairs=pairs,
             epochs=epochs,
             seed=1000 * (seed + 1) % 2**31,
+            verbose=0,
             on_epoch=tell,
         )
     return plain(

@@ -269,6 +269,7 @@ def search_rates(run: Run) -> None:
             objective=options.objective,
             direction=options.direction,
             how=options.how,
+            verbose=0,
             on_trial=_trial_lines(run),
             on_epoch=tell,
             baseline=options.baseline,
@@ -333,6 +334,7 @@ def compare_rates(run: Run) -> None:
             seed=options.pair_seed,
             how=options.how,
             early_looks=True,
+            verbose=0,
             on_epoch=tell,
             pool=run.pool,
         )

@@ -15,6 +15,7 @@ import numpy as np
 
 from search_spaces.task import TuningTask, data_hash
 from tuners._checks import InputError, check_rate, check_whole
+from tuners._progress import progress_bar
 from tuners.comparison.pairs import (
     PAIRS_AT_ONCE,
     Pair,
@@ -30,6 +31,7 @@ from tuners.comparison.statistics import (
 )
 from tuners.engines.plan import SAME_RATE, same_rate
 from tuners.study.recording import record, record_facts
+from tuners.study.tuner_study import Tuner, as_study
 from tuners.training import records
 from tuners.training.models import batches_of, compiled_learning_rate
 from tuners.training.pool import TrainingPool
@@ -45,12 +47,13 @@ def compare(
     baseline: float | None = None,
     pairs: int = 30,
     epochs: int = 30,
-    study: optuna.Study | None = None,
+    study: optuna.Study | Tuner | None = None,
     objective: str = "val_loss",
     direction: str | None = None,
     seed: int = 1000,
     how: str | None = None,
     early_looks: bool = False,
+    verbose: int = 1,
     on_epoch: Callable[[int, int], None] | None = None,
     pool: TrainingPool | None = None,
 ) -> Comparison:
@@ -70,15 +73,17 @@ def compare(
             `learning_rate` nothing is trained.
         pairs: How many, 1 or more; under 6 nothing can be decided.
         epochs: Epochs of each training, 1 or more.
-        study: Optuna study onto which the comparison is recorded. The pairs become trials of the
-            study "NAME pairs" beside it, so that a stopped comparison is resumed, one with more
-            pairs trains the further ones only, and several processes may share them.
+        study: Optuna study, or KerasTuner tuner, onto which it is recorded. The pairs become
+            trials of the study "NAME pairs" beside it, so that a stopped comparison is resumed,
+            one with more pairs trains the further ones only, and several processes may share them.
         objective: Curve name whose best epoch is kept, such as `"val_loss"`, `"val_accuracy"`.
         direction: "minimize" or "maximize"; None judges by the objective's name.
         seed: Seed of the first pair; pair i has `seed + i`.
         how: `"population"`, `"sequential"` or None for what the model allows.
         early_looks: Look after every 8 pairs too, and stop where the difference is clear at
             99.9 % (see `tuners.comparison.statistics.is_clear`).
+        verbose: 1 prints the verdict in one line, with a progress bar on work over two seconds; 0
+            is silent.
         on_epoch: Called as `on_epoch(done, total)` with lane-epochs.
         pool: Processes that train, which know both tasks by name; None trains here.
 
@@ -95,15 +100,17 @@ def compare(
         >>> comparison = compare(wine_task(), 0.0007, pairs=30, epochs=60)  # doctest: +SKIP
         >>> comparison.verdict  # doctest: +SKIP
         'no_difference_shown'
+        >>> print(comparison.summary())  # doctest: +SKIP
         >>> tasks = wine_task(optimizer="sgd"), wine_task()  # doctest: +SKIP
         >>> compare(tasks, 0.18).verdict  # doctest: +SKIP
         'no_difference_shown'
     """
-    chosen_rate = check_rate(learning_rate, "learning_rate")
+    cure = "pass e.g. choose(study).learning_rate"
+    chosen_rate = check_rate(learning_rate, "learning_rate", cure=cure)
+    study = None if study is None else as_study(study)
     pairs = check_whole(pairs, "pairs", cure=f"{FEWEST_PAIRS} is the fewest that can decide")
     epochs = check_whole(epochs, "epochs")
-    chosen_task, baseline_task = task if isinstance(task, (tuple, list)) else (task, task)
-    _check_tasks(chosen_task, baseline_task)
+    chosen_task, baseline_task = _check_tasks(task)
     if baseline is None:
         baseline = baseline_task.baseline_learning_rate
     if baseline is None:
@@ -139,17 +146,18 @@ def compare(
             how=how,
             width=min(pairs, PAIRS_AT_ONCE),
         )
-        tell = None if on_epoch is None else _of_total(on_epoch, 2 * pairs * epochs)
 
         def enough(first: list[Pair]) -> bool:
             gains, _ = gains_of(*aggregate_arms(design, first)[:2], goal)
             return is_clear(gains[0] - gains[1])
 
         looks = enough if early_looks else None
-        if study is not None:
-            trained = train_shared(study, design, seed, pairs, tell, pool, looks)
-        else:
-            trained = _train_alone(design, seed + np.arange(pairs), tell, looks)
+        with progress_bar("comparison", bool(verbose) and on_epoch is None) as bar:
+            tell = _of_total(on_epoch or bar, 2 * pairs * epochs)
+            if study is not None:
+                trained = train_shared(study, design, seed, pairs, tell, pool, looks)
+            else:
+                trained = _train_alone(design, seed + np.arange(pairs), tell, looks)
         comparison = _judge(design, trained, common)
         comparison = replace(comparison, pairs_planned=pairs)
     if study is not None:
@@ -164,6 +172,8 @@ def compare(
             steps_comparison=done * batches_of(chosen_task),
             seconds_comparison=comparison.seconds,
         )
+    if verbose:
+        print(comparison.describe())
     return comparison
 
 
@@ -176,7 +186,7 @@ def _judge(design: PairedDesign, trained: list[Pair], common: dict[str, Any]) ->
 def _train_alone(
     design: PairedDesign,
     seeds: np.ndarray,
-    tell: Callable[[int], None] | None,
+    tell: Callable[[int], None],
     enough: Callable[[list[Pair]], bool] | None,
 ) -> list[Pair]:
     """Train pairs without a study, all at once or until an early look is enough."""
@@ -185,8 +195,7 @@ def _train_alone(
     trained: list[Pair] = []
     for start in range(0, len(seeds), PAIRS_AT_ONCE):
         trained += train_pairs(design, seeds[start : start + PAIRS_AT_ONCE])
-        if tell is not None:
-            tell(2 * design.epochs * len(trained))
+        tell(2 * design.epochs * len(trained))
         if len(trained) < len(seeds) and enough(trained):
             break
     return trained
@@ -206,9 +215,18 @@ def _of_total(tell: Callable[[int, int], None], total: int) -> Callable[[int], N
     return lambda done: tell(min(done, total), total)
 
 
-def _check_tasks(chosen: TuningTask, baseline: TuningTask) -> None:
+def _check_tasks(task: Any) -> tuple[TuningTask, TuningTask]:
+    """Return the tasks of both arms, once they are tasks on the same data."""
+    both = tuple(task) if isinstance(task, (tuple, list)) else (task, task)
+    if len(both) != 2 or not all(isinstance(each, TuningTask) for each in both):
+        got = ", ".join(dict.fromkeys(type(each).__name__ for each in both)) or "nothing"
+        raise InputError(
+            f"`task` must be a TuningTask, or a pair of them, but got {got}; pass "
+            "TuningTask(name, build_model, train, validation, test)."
+        )
+    chosen, baseline = both
     if chosen is baseline:
-        return
+        return chosen, baseline
     for part in ("train", "validation", "test"):
         sides = [getattr(task, part) for task in (chosen, baseline)]
         hashes = ["" if data is None else data_hash(data) for data in sides]
@@ -217,3 +235,4 @@ def _check_tasks(chosen: TuningTask, baseline: TuningTask) -> None:
                 f"The two tasks must hold the same data, but their `{part}` differ "
                 f"({hashes[0] or 'none'} against {hashes[1] or 'none'})."
             )
+    return chosen, baseline

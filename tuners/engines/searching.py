@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import datetime
+import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
+from optuna.trial import TrialState
 
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
 from tuners._checks import check_choice, check_rate, check_whole
+from tuners._progress import progress_bar
 from tuners.curves.loss_curve import LossCurve
 from tuners.engines import optuna_engine
 from tuners.engines.names import DIRECTIONS, ENGINES, TUNERS, Direction, default_sampler
 from tuners.engines.opening import asked_settings, model_settings, open_study
 from tuners.engines.plan import Branch, SearchPlan, rate_parameter
 from tuners.engines.samplers import check_sampler, make_pruner, pruner_name
+from tuners.figures.words import rate
 from tuners.integrations.narrowing import as_bounds
 from tuners.study.metadata import check_objective, machine_facts, task_facts
+from tuners.study.parameters import rate_of
 from tuners.study.passwords import hide_passwords
 from tuners.study.recording import record, record_facts, recorded_facts
 from tuners.study.storage import one_process_only, open_storage
+from tuners.training.models import batches_of
 from tuners.training.pool import TrainingPool
 from tuners.training.records import How
 from tuners.training.records import direction as direction_of
@@ -48,6 +55,7 @@ def search(
     curve: LossCurve | Mapping[str, LossCurve] | None = None,
     batch: int = 4,
     how: How | None = None,
+    verbose: int = 1,
     on_trial: Callable[[optuna.Study, optuna.trial.FrozenTrial], None] | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
     baseline: float | None = None,
@@ -91,6 +99,8 @@ def search(
         curve: The range test's curve, recorded on the study; by name for several tasks.
         batch: Trials that are asked for, trained as lanes and told together, 1 or more.
         how: Force "population" or "sequential" training; None lets the model decide.
+        verbose: 1 prints what was found in one line, with a progress bar on work over two seconds;
+            0 is silent.
         on_trial: Called with the study and each finished trial.
         on_epoch: Called with (lane-epochs done, lane-epochs of the search in all).
         baseline: The rate to beat; None for the task's, or what the model was compiled with.
@@ -151,6 +161,7 @@ def search(
     )
     for branch in plan.branches:
         check_objective(branch.task, objective)
+        _warn_of_dear_test(branch, plan)
     study = open_study(
         opened,
         study_name or "-".join(dict.fromkeys(each.name for each in plan.tasks)),
@@ -163,13 +174,42 @@ def search(
         where=hide_passwords(storage) if isinstance(storage, str) else "",
     )
     _record_start(study, plan)
-    if engine == "optuna":
-        optuna_engine.run(study, plan)
-    else:
-        from tuners.engines import keras_tuner_engine
+    with progress_bar("search", bool(verbose) and on_epoch is None) as bar:
+        plan = replace(plan, on_epoch=on_epoch or bar)
+        if engine == "optuna":
+            optuna_engine.run(study, plan)
+        else:
+            from tuners.engines import keras_tuner_engine
 
-        keras_tuner_engine.run(study, plan)
+            keras_tuner_engine.run(study, plan)
+    if verbose:
+        print(_found(study, plan))
     return study
+
+
+def _warn_of_dear_test(branch: Branch, plan: SearchPlan) -> None:
+    """Warn where a range test spent more gradient steps than the search is going to."""
+    spent = branch.curve.gradient_steps if branch.curve else None
+    steps = plan.trials * plan.splits * plan.epochs * batches_of(branch.task)
+    if spent and steps and spent > steps:
+        warnings.warn(
+            f"The range test took {spent:,} gradient steps, but {plan.trials} trials of "
+            f"{plan.epochs} epochs on {plan.splits} splits take only {steps:,}; leave the range "
+            "test out, or search more.",
+            stacklevel=3,
+        )
+
+
+def _found(study: optuna.Study, plan: SearchPlan) -> str:
+    """Return how many trials there are and which is best, in one line."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    words = f"{len(trials)} finished trials on {plan.splits} split{'s' * (plan.splits > 1)}"
+    if not trials:
+        return words
+    best = study.best_trial
+    name = rate_of(best.params, plan.branches[0].parameter)
+    at = rate(best.params[name]) if name else "?"
+    return f"{words}, the best at {at} with {plan.objective} {best.value:.4g} (a selection score)"
 
 
 def _alone(engine: str, storage: BaseStorage) -> str:

@@ -97,6 +97,14 @@ def narrow_tuner(
     return tuner
 
 
+def narrowed_entries(tuner: Any, name: str) -> list[str]:
+    """Return the full names of a tuner's rate hyperparameters; none on a worker without a space."""
+    if not isinstance(tuner.oracle, keras_tuner.Oracle):
+        return []
+    space = tuner.oracle.hyperparameters.space
+    return [entry.name for entry in space if matches(entry.name, name) and _is_rate(entry)]
+
+
 def begin_with(oracle: Any, names: Sequence[str], rates: Sequence[float]) -> None:
     """Give the first new trials of an oracle these rates, all other values as it draws them.
 

@@ -12,6 +12,7 @@ from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_pair, check_rate, is_from
 from tuners.integrations.optuna_sampler import NarrowedSampler
 from tuners.study.recording import record
+from tuners.study.tuner_study import as_study
 
 if TYPE_CHECKING:
     from tuners.curves.loss_curve import LossCurve
@@ -78,9 +79,12 @@ def narrow(
         _narrow_study(target, found, curve, name, baseline)
         return target
     if is_from(target, "keras_tuner"):
-        from tuners.integrations.keras_tuner_space import narrow_tuner
+        from tuners.integrations.keras_tuner_space import narrow_tuner, narrowed_entries
 
         narrow_tuner(target, found, name, add_missing=add_missing, baseline=baseline)
+        tuner: Any = target
+        for entry in narrowed_entries(tuner, name):
+            record(as_study(tuner), bounds=found, curve=curve, name=entry)
         _compare_trainings(target, curve)
         return target
     raise TypeError(

@@ -15,6 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 
 from tuners._checks import InputError, is_from
+from tuners.study.tuner_study import optuna_silenced
 
 Builder = Callable[[], Any]
 _HP_NAMES = ("hp", "hps", "hparams", "hyperparameters", "hyper_parameters")
@@ -130,12 +131,8 @@ class _Middle(BaseSampler):
 
 
 def _middle_trial() -> optuna.Trial:
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # a user's log shall not show our study
-    try:
+    with optuna_silenced():
         return optuna.create_study(sampler=_Middle()).ask()
-    finally:
-        optuna.logging.set_verbosity(verbosity)
 
 
 def _checked(model: Any, call: str) -> Any:

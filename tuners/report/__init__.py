@@ -13,11 +13,13 @@ from search_spaces._input import InputError
 if TYPE_CHECKING:
     import optuna
 
+    from tuners.study.tuner_study import Tuner
+
 __all__ = ["write_report"]
 
 
-def write_report(study: optuna.Study, path: str | Path) -> Path:
-    """Write the report of a stored study, from what its storage holds alone.
+def write_report(study: optuna.Study | Tuner, path: str | Path = "report.html") -> Path:
+    """Write the report of a stored study or a tuner, from what its storage holds alone.
 
     Beside the page stands a JSON file of the same name with every number in it (`report.json`
     for `report.html`), and `trials.csv` where there are more than 500 trials. Page and JSON stay
@@ -25,14 +27,15 @@ def write_report(study: optuna.Study, path: str | Path) -> Path:
     file is replaced in one move, so a reader never sees half of one.
 
     Args:
-        study: Any Optuna study: made by this package or not, running, interrupted or done.
+        study: Any Optuna study: made by this package or not, running, interrupted or done; or a
+            KerasTuner tuner (see `tuners.study.tuner_study.as_study`).
         path: A `.html` file, or a folder, which then gets `report.html`; made if it is missing.
 
     Returns:
         The page's path.
 
     Raises:
-        ValueError: `path` is a file that is not `.html`.
+        ValueError: `study` is neither, or `path` is a file that is not `.html`.
         OSError: It cannot be written.
 
     Example:
@@ -45,7 +48,9 @@ def write_report(study: optuna.Study, path: str | Path) -> Path:
     from tuners.report.page import render
     from tuners.report.page_tables import MOST_ROWS, trials_csv
     from tuners.report.summary import summarize
+    from tuners.study.tuner_study import as_study
 
+    study = as_study(study)
     page = _page_path(Path(path))
     whole = summarize(study)
     summary = leave_out(whole)

@@ -1,4 +1,4 @@
-"""Which of a trial's parameters is the learning rate, in any study."""
+"""Which of a trial's parameters is the learning rate, and what a value is called, in any study."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import optuna
     from optuna.trial import FrozenTrial
 
 
@@ -19,6 +20,12 @@ def float_distributions(trials: Sequence[FrozenTrial]) -> dict[str, dict[str, An
                 log = bool(getattr(distribution, "log", False))
                 found[str(name)] = {"low": low, "high": high, "log": log}
     return found
+
+
+def objective_name(study: optuna.Study) -> str | None:
+    """Return the name that a study's values were given with `set_metric_names`, None without."""
+    names = study.metric_names
+    return names[0] if names else None
 
 
 def pick_rate(
