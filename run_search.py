@@ -22,6 +22,7 @@ from tuners.cli.options import (
     Seed,
     Storage,
     StudyName,
+    at_least,
     with_options,
 )
 from tuners.cli.tensorflow_logging import tensorflow_silenced
@@ -165,7 +166,10 @@ def dashboard(
     folder: Folder = None,
     storage: Storage = None,
     port: Annotated[
-        int, typer.Option(metavar="N", help="Port of the page. 0 takes any free one.")
+        int,
+        typer.Option(
+            metavar="N", callback=at_least(0, 65535), help="Port of the page. 0 takes any free one."
+        ),
     ] = 8080,
 ) -> None:
     """Show a run in the browser, on this machine only; FOLDER is where the run is kept."""

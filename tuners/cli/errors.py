@@ -79,6 +79,18 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
+def as_options(message: str) -> str:
+    """Return a message of a check with the command's options for the names of arguments.
+
+    Example:
+        >>> as_options('`study_name` is new and `how="population"` cannot be done')
+        '`--study-name` is new and `--how population` cannot be done'
+    """
+    names = "storage|study_name|sampler|objective|how|port"
+    message = re.sub(rf'`({names})="(\w+)"`', r"`--\1 \2`", message)
+    return re.sub(rf"`({names})`", lambda found: f"`--{found[1].replace('_', '-')}`", message)
+
+
 def judge(error: BaseException) -> tuple[int, str]:
     """Return exit code and message of an error that ended the command.
 
@@ -92,7 +104,7 @@ def judge(error: BaseException) -> tuple[int, str]:
     if hasattr(error, "format_message"):
         return USER, _parsers_message(error)
     if isinstance(error, InputError):
-        return USER, one_line(error)
+        return USER, as_options(one_line(error))
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1:]
     places = [str(frame.f_globals.get("__name__", "")) for frame in frames]
     places += [type(error).__module__]

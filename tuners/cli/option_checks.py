@@ -30,10 +30,7 @@ def check_options(options: JobOptions) -> None:
         for name in options.optimizers:
             check_choice(name, OPTIMIZERS, "--optimizer")
     if options.engine == "optuna":
-        try:
-            check_sampler(options.algorithm)
-        except InputError as error:  # an extra that is not installed
-            raise InputError(str(error).replace("`sampler`", "`--sampler`")) from None
+        check_sampler(options.algorithm)  # whose extra may not be installed
     check_folder_name(options.out)
     check_address(options.storage)
     check_study_name(options.study_name)

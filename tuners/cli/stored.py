@@ -9,14 +9,15 @@ import optuna
 from search_spaces._input import InputError
 from tuners import write_report
 from tuners.cli.console import Screen
-from tuners.cli.errors import nearest, storage_errors, users_input
+from tuners.cli.errors import nearest, printable, storage_errors, users_input
 from tuners.cli.option_checks import check_address
 from tuners.cli.run_folder import DATABASE, PAGE, make_folder, storage_address, study_names
-from tuners.report.dashboard import open_server, publish, serve
+from tuners.report.dashboard import HOST, open_server, publish, serve, study_page
 from tuners.study.passwords import hide_passwords
 from tuners.study.storage import JOURNAL, SQLITE, check_storage_file, open_storage
 
 BROKEN = "it is broken, or of another version of Optuna's"
+MOST_STUDIES = 8  # whose pages are listed
 
 
 def stored_address(folder: str | None, storage: str | None) -> str:
@@ -85,24 +86,34 @@ def report_again(study: optuna.Study, out: str) -> Path:
 def show(folder: str | None, storage: str | None, port: int, screen: Screen) -> None:
     """Show the studies of a storage in the browser until Ctrl-C, on this machine alone.
 
-    A run's own study gets the verdict and the report put onto it first.
+    The study of a run's folder gets the verdict and the report put onto it first.
 
     Args:
         folder: A run's folder, or None.
         storage: An address, or None.
         port: To listen on; 0 takes any free one.
-        screen: Where the address is printed.
+        screen: Where the addresses are printed.
 
     Raises:
         InputError: The extra is not installed, there is no study, or the port cannot be had.
     """
     address = stored_address(folder, storage)
     opened, artifacts = open_storage(address), None
-    if folder is not None:
-        place = Path(folder).expanduser()
-        page, artifacts = place / PAGE, place / "artifacts"
-        report = page if page.is_file() else None
-        publish(load_study(address, None), report=report, artifacts=artifacts)
+    if folder is None:
+        with storage_errors(hide_passwords(address), "read", BROKEN):
+            names = study_names(opened)
+            studies = [optuna.load_study(study_name=name, storage=opened) for name in names]
+    else:
+        studies = [load_study(address, None)]
+        page, artifacts = Path(folder).expanduser() / PAGE, Path(folder).expanduser() / "artifacts"
+        publish(studies[0], report=page if page.is_file() else None, artifacts=artifacts)
     server = open_server(opened, artifacts=artifacts, port=port)
-    screen.say(f"http://127.0.0.1:{server.server_port}/ until Ctrl-C")
+    home = f"http://{HOST}:{server.server_port}"
+    for study in studies[:MOST_STUDIES]:
+        screen.say(f"study {printable(study.study_name)}: {home}{study_page(study)}")
+    if folder is not None:
+        screen.say(f"its verdict: {home}{study_page(studies[0])}/note")
+    elif len(studies) != 1:
+        screen.say(f"all studies: {home}/dashboard/")
+    screen.say("Stop with Ctrl-C.")
     serve(server)

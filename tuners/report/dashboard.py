@@ -1,4 +1,4 @@
-"""The study in Optuna's dashboard: range-test figure, a note with the verdict, the report itself.
+"""A run in Optuna's dashboard: range-test figure, notes with the verdict, the report itself.
 
 Needs the extra `dashboard`; nothing else of the package does. Its `run_server` cannot be stopped,
 prints each request and does not tell a free port that it found, so its application is served here.
@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import optuna
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
+from optuna.exceptions import ExperimentalWarning
 
 from search_spaces._input import InputError
 from tuners.figures.curves import loss_curve
@@ -24,14 +28,15 @@ from tuners.report import formatting
 from tuners.report.page import template
 from tuners.report.summary import summarize
 from tuners.report.verdicts import measure
-from tuners.study.storage import open_storage
+from tuners.study.storage import PART_OF, open_storage
 
 if TYPE_CHECKING:
-    import optuna
     from optuna.storages import BaseStorage
 
 HOST = "127.0.0.1"
-_START, _END = "## Verdict on the learning rate", "*End of the verdict.*"
+# between which our part of a note stands
+_VERDICT = "## Verdict on the learning rate", "*End of the verdict.*"
+_PART = "## What this study is", "*End of what this study is.*"
 
 
 def publish(
@@ -39,7 +44,8 @@ def publish(
 ) -> None:
     """Put the range-test figure, a note with the verdict, and the report onto the study.
 
-    Doing it again replaces what it put there; a user's own note is kept around it.
+    Doing it again replaces what it put there; a user's own note is kept around it. The studies
+    beside it, that of the pairs above all, get a note that says what they are.
 
     Args:
         study: The study, in any storage.
@@ -50,7 +56,7 @@ def publish(
     Raises:
         ValueError: The extra `dashboard` is not installed, or there is no such report.
     """
-    dashboard = _library()
+    _library()
     summary = summarize(study)
     page = None if report is None else Path(report)
     if page is not None and not page.is_file():
@@ -60,7 +66,7 @@ def publish(
         )
     if artifacts is None and page is not None:
         artifacts = page.parent / "artifacts"
-    figures, address = {}, None
+    links, figures = {}, {}
     if artifacts is not None:
         folder = Path(artifacts)
         for index, (name, entry) in enumerate(summary["parameters"].items()):
@@ -70,9 +76,98 @@ def publish(
                 place = _attach(study, key, f"{key}.png", image, "image/png", folder)
                 figures[f"Range test of {name}"] = place
         if page is not None:
-            address = _attach(study, "report", page.name, page.read_bytes(), "text/html", folder)
-    old = dashboard.get_note(study)
-    new = _replace_part(old, write_note(summary, address, figures))
+            content = page.read_bytes()
+            place = _attach(study, "report", page.name, content, "text/html", folder)
+            links["The whole report"] = place
+    for part in _parts(study):
+        is_pairs = any("pair" in trial.user_attrs for trial in part.get_trials(deepcopy=False))
+        if is_pairs:
+            links["All pairs"] = study_page(part)
+        _put_note(part, describe_pairs(study, part) if is_pairs else describe_part(study), _PART)
+    _put_note(study, write_note(summary, links, figures), _VERDICT)
+    if "objective" in summary["facts"]:
+        _name_values(study, summary["objective"])
+
+
+def study_page(study: optuna.Study) -> str:
+    """Return the path of a study's page on the dashboard's server."""
+    return f"/dashboard/studies/{study._study_id}"
+
+
+def describe_pairs(study: optuna.Study, pairs: optuna.Study) -> str:
+    """Return what a comparison's study of pairs is, in Markdown, and name its values.
+
+    Args:
+        study: The study whose chosen rate is compared.
+        pairs: The study beside it whose trials are the pairs.
+    """
+    known = study.user_attrs.get("comparison")
+    compared = known if isinstance(known, Mapping) else {}
+    metric = _escape(f"{compared.get('measured_on', 'test')} {compared.get('metric', 'value')}")
+    told = [trial for trial in pairs.get_trials(deepcopy=False) if trial.value]
+    if told and compared.get("direction") != "maximize" and not _is_gain(told[0]):
+        _name_values(pairs, "chosen minus baseline")
+        value = (
+            f"the {metric} of the chosen rate minus that of the baseline. A value below 0 favours "
+            "the chosen rate, so that the trial shown as the best is the worst pair."
+        )
+    else:
+        _name_values(pairs, "gain")
+        value = (
+            f"the gain in {metric}. A value above 0 favours the chosen rate. The best trial is "
+            "only the luckiest pair."
+        )
+    chosen, baseline = (
+        formatting.rate(compared.get(f"{side}_learning_rate")) for side in ("chosen", "baseline")
+    )
+    return (
+        f"Each trial here is one pair of trainings on the same split: one with the chosen "
+        f"learning rate {chosen}, one with the baseline {baseline}. Its value is {value}\n\n"
+        f"All pairs together decide: see [the verdict]({study_page(study)}/note) of the study "
+        f"[{_escape(study.study_name)}]({study_page(study)})."
+    )
+
+
+def _is_gain(pair: optuna.trial.FrozenTrial) -> bool:
+    """Whether a pair of losses was told as a gain; earlier versions told chosen - baseline."""
+    sides = pair.user_attrs["pair"]
+    return (pair.values[0] > 0) is (sides["chosen"]["value"] < sides["baseline"]["value"])
+
+
+def describe_part(study: optuna.Study) -> str:
+    """Return what a study is by which several processes share the work on another."""
+    return (
+        "This study holds no results. With it the processes that share the study "
+        f"[{_escape(study.study_name)}]({study_page(study)}) agree on who does what."
+    )
+
+
+def _parts(study: optuna.Study) -> list[optuna.Study]:
+    """Return the studies beside a study that hold a part of its work."""
+    storage = study._storage
+    return [
+        optuna.load_study(study_name=each.study_name, storage=storage)
+        for each in storage.get_all_studies()
+        if each.user_attrs.get(PART_OF) == study.study_name
+    ]
+
+
+def _name_values(study: optuna.Study, name: str) -> None:
+    """Give the values of a study a name, unless its owner did."""
+    if len(study.directions) == 1 and not study.metric_names:
+        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+            study.set_metric_names([name])
+
+
+def _put_note(study: optuna.Study, words: str, ends: tuple[str, str]) -> None:
+    """Put our part of a study's note between its ends, in place of the one from before."""
+    dashboard = _library()
+    old, part = dashboard.get_note(study), f"{ends[0]}\n\n{words.strip()}\n\n{ends[1]}"
+    start, end = old.find(ends[0]), old.find(ends[1])
+    if 0 <= start < end:
+        new = old[:start] + part + old[end + len(ends[1]) :]
+    else:
+        new = f"{old.rstrip()}\n\n{part}" if old.strip() else part
     if new != old:
         dashboard.save_note(study, new)
 
@@ -91,14 +186,14 @@ def draw_range_test(entry: Mapping[str, Any], baseline: float | None) -> bytes |
 
 def write_note(
     summary: Mapping[str, Any],
-    report: str | None = None,
+    links: Mapping[str, str] | None = None,
     figures: Mapping[str, str] | None = None,
 ) -> str:
     """Return the verdict in Markdown.
 
     Args:
         summary: What `tuners.report.summary.summarize` returned.
-        report: Address of the page on the dashboard's server, None for no link.
+        links: Address on the dashboard's server of each further page by its title.
         figures: Address of each figure by its title.
     """
     failed = [check for check in summary["checks"] if check["outcome"] == "failed"]
@@ -106,11 +201,10 @@ def write_note(
         "s": summary,
         "failed": failed,
         "figures": figures or {},
-        "report": report,
+        "links": links or {},
     }
     styles = {"words": _escape, "rate": formatting.rate, "signed": formatting.signed}
-    context |= styles | {"start": _START, "end": _END, "measure": measure}
-    return template("note.md.jinja2").render(context)
+    return template("note.md.jinja2").render(context | styles | {"measure": measure})
 
 
 def open_server(
@@ -134,6 +228,8 @@ def open_server(
     if artifacts is not None:
         Path(artifacts).mkdir(parents=True, exist_ok=True)
         store = FileSystemArtifactStore(base_path=str(artifacts))
+    # it logs a traceback where a chart cannot be drawn, which the page says itself
+    logging.getLogger("optuna_dashboard").setLevel(logging.CRITICAL)
     application = dashboard.wsgi(open_storage(storage), artifact_store=store)
     try:
         return make_server(HOST, port, application, _Server, _QuietHandler)
@@ -169,11 +265,12 @@ def _attach(
 ) -> str:
     """Keep a file under one id in the artifact folder, and return its address.
 
-    The study's attribute `<key>_artifact` holds the id.
+    The study's attribute `artifacts` holds the ids.
     """
     folder.mkdir(parents=True, exist_ok=True)
     store = FileSystemArtifactStore(base_path=str(folder))
-    kept = study.user_attrs.get(f"{key}_artifact")
+    known = study.user_attrs.get("artifacts", {})
+    kept = known.get(key, study.user_attrs.get(f"{key}_artifact"))  # as earlier versions had it
     if kept in {meta.artifact_id for meta in get_all_artifact_meta(study)}:
         store.write(kept, io.BytesIO(content))  # in the same place, so that the list does not grow
     else:
@@ -183,15 +280,8 @@ def _attach(
             kept = upload_artifact(
                 artifact_store=store, file_path=str(file), study_or_trial=study, mimetype=mimetype
             )
-        study.set_user_attr(f"{key}_artifact", kept)
+        study.set_user_attr("artifacts", {**known, key: kept})
     return f"/artifacts/{study._study_id}/{kept}"
-
-
-def _replace_part(old: str, part: str) -> str:
-    start, end = old.find(_START), old.find(_END)
-    if 0 <= start < end:
-        return old[:start] + part + old[end + len(_END) :]
-    return f"{old.rstrip()}\n\n{part}" if old.strip() else part
 
 
 def _escape(words: str) -> str:

@@ -133,3 +133,14 @@ def test_a_traceback_is_kept_without_passwords(tmp_path: Path) -> None:
     assert "Traceback" in text
     assert "postgresql://me:***@host/x" in text
     assert "secret@" not in text
+
+
+def test_a_check_of_an_argument_names_the_option() -> None:
+    message = "`study_name` 'x' needs `storage`, and `storage_folder` stays"
+    assert judge(InputError(message)) == (
+        errors.USER,
+        "`--study-name` 'x' needs `--storage`, and `storage_folder` stays",
+    )
+    assert errors.as_options('`how="population"`; leave `how` out') == (
+        "`--how population`; leave `--how` out"
+    )

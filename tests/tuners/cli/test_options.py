@@ -57,7 +57,7 @@ def test_a_sampler_whose_extra_is_missing_names_the_extra(monkeypatch: pytest.Mo
         return None if name == "torch" else found(name, *rest)
 
     monkeypatch.setattr(importlib.util, "find_spec", without_torch)
-    with pytest.raises(InputError, match=r"`--sampler` 'gp' needs torch.*lr-range-tuner\[gp\]"):
+    with pytest.raises(InputError, match=r"`sampler` 'gp' needs torch.*lr-range-tuner\[gp\]"):
         check_options(JobOptions(sampler="gp"))
 
 

@@ -26,6 +26,7 @@ from tuners.cli.stored import show
 from tuners.report.dashboard import HOST, draw_range_test, open_server, publish, serve, write_note
 from tuners.report.summary import summarize
 from tuners.study.recording import record
+from tuners.study.storage import open_part
 
 dashboard = pytest.importorskip("optuna_dashboard", reason="the extra `dashboard` is missing")
 pytestmark = pytest.mark.slow
@@ -104,7 +105,8 @@ def test_publishing_again_replaces_what_it_put_there(
 ) -> None:
     _, study, folder = served
     before = dashboard.get_note(study)
-    artifacts = {study.user_attrs[f"{key}_artifact"] for key in ("report", "range_test")}
+    assert study.user_attrs["artifacts"].keys() == {"report", "range_test"}
+    artifacts = set(study.user_attrs["artifacts"].values())
     publish(study, report=folder / "report.html")
     assert dashboard.get_note(study) == before
     kept = [meta.artifact_id for meta in optuna.artifacts.get_all_artifact_meta(study)]
@@ -124,6 +126,58 @@ def test_the_page_shows_note_figure_and_report(
     assert "Use learning rate 0.00162: it beats the baseline 0.001" in dom
     assert "The whole report" in dom
     assert 'alt="Range test of learning_rate"' in dom
+
+
+def test_a_study_that_an_earlier_version_published_keeps_its_files(tmp_path: Path) -> None:
+    study = make_study(trials=make_trials(3))
+    page = write_report(study, tmp_path)
+    publish(study, report=page)
+    ids = study.user_attrs["artifacts"]
+    study.set_user_attr("artifacts", {})
+    for key, kept in ids.items():  # each had an attribute of its own
+        study.set_user_attr(f"{key}_artifact", kept)
+    publish(study, report=page)
+    assert len(optuna.artifacts.get_all_artifact_meta(study)) == 2
+    assert len(list((tmp_path / "artifacts").iterdir())) == 2
+
+
+def make_pair(seed: int, chosen: float, baseline: float) -> dict[str, Any]:
+    sides = {"chosen": {"value": chosen}, "baseline": {"value": baseline}}
+    return {"pair": {"seed": seed, **sides}}
+
+
+@pytest.mark.parametrize(("sign", "name"), [(1, "gain"), (-1, "chosen minus baseline")])
+def test_the_study_of_pairs_says_what_it_is_and_which_way_it_points(sign: int, name: str) -> None:
+    study = make_study(trials=make_trials(3), comparison=make_comparison(0.02))
+    pairs = open_part(study, "pairs")
+    for seed, (chosen, baseline) in enumerate([(0.46, 0.48), (0.47, 0.465)]):
+        gain = baseline - chosen
+        attributes = make_pair(seed, chosen, baseline)
+        pairs.add_trial(optuna.create_trial(value=sign * gain, user_attrs=attributes))
+    other = open_part(study, "range test")
+    dashboard.save_note(other, "My own words.")
+    publish(study)
+    publish(study)
+    note = dashboard.get_note(pairs)
+    assert note.count("## What this study is") == 1
+    assert "with the chosen learning rate 0.00162, one with the baseline 0.001" in note
+    favoured = "above" if sign == 1 else "below"
+    assert f"A value {favoured} 0 favours the chosen rate" in note
+    assert "test loss" in note
+    assert f"[the verdict](/dashboard/studies/{study._study_id}/note)" in note
+    assert pairs.metric_names == [name]
+    assert study.metric_names == ["val_loss"]
+    assert f"[All pairs](/dashboard/studies/{pairs._study_id})" in dashboard.get_note(study)
+    words = dashboard.get_note(other)
+    assert words.startswith("My own words.")
+    assert f"[wine-adam](/dashboard/studies/{study._study_id})" in words
+
+
+def test_a_study_of_pairs_that_has_none_yet_is_published() -> None:
+    study = make_study(bare=True)
+    open_part(study, "pairs")
+    publish(study)
+    assert study.metric_names is None  # which its owner may give
 
 
 def test_a_note_of_the_users_own_is_kept() -> None:
