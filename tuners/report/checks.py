@@ -15,7 +15,8 @@ from tuners.report.limits import rank
 from tuners.report.trial_rows import ENDED
 
 Outcome = Literal["passed", "failed", "not applicable"]
-Found = tuple[float | None, bool, str]  # the number, whether it fails, what it says
+# the number, whether it fails, what it says, and the cure where it depends on what was found
+Found = tuple[float | None, bool, str] | tuple[float | None, bool, str, str]
 Read = Callable[[Mapping[str, Any]], Found]
 
 
@@ -25,10 +26,10 @@ class Check:
 
     Args:
         code: "LR01" to "LR12".
-        title: What is looked at.
+        title: The property that a run should have.
         outcome: "passed", "failed" or "not applicable".
         number: What was found; None where not applicable.
-        threshold: Where it fails, in words.
+        threshold: What makes it fail, as a clause.
         meaning: What the number says of this run.
         cure: What to do when it fails.
     """
@@ -46,15 +47,13 @@ def run_checks(summary: Mapping[str, Any]) -> list[Check]:
     """Return all checks on a summary (see `tuners.report.summary`), in the order of their codes."""
     checks = []
     for index, (read, title, threshold, cure) in enumerate(_CHECKS, start=1):
-        value, failed, meaning = read(summary)
+        value, failed, meaning, *own = read(summary)
         outcome: Outcome = "not applicable" if value is None else "failed" if failed else "passed"
-        if _EDGE in meaning:
-            cure = "Make training stable (warm-up, clipping) rather than widening the range."
-        checks.append(Check(f"LR{index:02d}", title, outcome, value, threshold, meaning, cure))
+        parts = (title, outcome, value, threshold, meaning, own[0] if own else cure)
+        checks.append(Check(f"LR{index:02d}", *parts))
     return checks
 
 
-_EDGE = "the edge of stability, not of the range."
 _CHECKS: list[tuple[Read, str, str, str]] = []
 
 
@@ -69,8 +68,8 @@ def _check(title: str, threshold: str, cure: str) -> Callable[[Read], Read]:
 
 
 @_check(
-    "Best rate near a bound",
-    "3 of the best 5 in an outer tenth",
+    "Best rates inside the bounds",
+    "3 of the best 5 trials lie in an outer tenth of the range",
     "Widen the range on that side by a decade and search again.",
 )
 def _near_a_bound(summary: Mapping[str, Any]) -> Found:
@@ -79,24 +78,26 @@ def _near_a_bound(summary: Mapping[str, Any]) -> Found:
     own = [row for row in own if row["learning_rate"] is not None]  # of this optimizer alone
     rates = [row["learning_rate"] for row in rank(own, summary["direction"])[:5]]
     if not bounds or not 0 < bounds["low"] < bounds["high"] or len(rates) < 5:
-        return None, False, "Needs a log-scaled range and 5 finished trials inside it."
+        return None, False, "Needs 5 finished trials and a range on a log scale."
     low, high = bounds["low"], bounds["high"]
     places = [math.log(value / low) / math.log(high / low) for value in rates]
     sides = {"lowest": sum(place < 0.1 for place in places)}
     sides["highest"] = sum(place > 0.9 for place in places)
     side, count = max(sides.items(), key=lambda item: item[1])
-    meaning = f"{count} of the best 5 trials lie in the {side} tenth of "
-    meaning += f"[{rate(low)}, {rate(high)}] (log scale)."
+    meaning = f"{count} of the best 5 trials lie in the {side} tenth of {rate(low)} to "
+    meaning += f"{rate(high)} (log scale)."
     above = [row["state"] for row in own if row["learning_rate"] > max(rates)]
     if side == "highest" and set(above) == {"FAIL"}:
-        meaning += f" Trials just above them failed: {_EDGE}"
+        meaning += " Trials just above them failed: the edge of stability, not of the range."
+        cure = "Make training stable (warm-up, clipping) rather than widening the range."
+        return count, count >= 3, meaning, cure
     return count, count >= 3, meaning
 
 
 @_check(
-    "Share of failed trials",
-    "more than 10 %",
-    "Lower the upper bound, or look for the fault that stops those trials.",
+    "Few failed trials",
+    "more than 10\u00a0% of the trials failed",
+    "Lower the upper bound, or find what stops those trials.",
 )
 def _failed_trials(summary: Mapping[str, Any]) -> Found:
     ended = [row["state"] for row in summary["trials"] if row["state"] in ENDED]
@@ -108,10 +109,9 @@ def _failed_trials(summary: Mapping[str, Any]) -> Found:
 
 
 @_check(
-    "Best epoch at an end of the run",
-    "first tenth or last quarter",
-    "In the last quarter: train for more epochs. In the first tenth: fewer would do, or more "
-    "regularisation is due.",
+    "Best epoch inside the run",
+    "the best epoch lies in the first tenth or the last quarter",
+    "Train for more epochs.",
 )
 def _best_epoch(summary: Mapping[str, Any]) -> Found:
     pairs, best, whose = _pairs(summary), summary["best_trial"] or {}, "the best trial"
@@ -123,13 +123,15 @@ def _best_epoch(summary: Mapping[str, Any]) -> Found:
     if epoch is None or not epochs or epochs < 4:
         return None, False, "No best epoch is recorded."
     place = (epoch + 1) / epochs
-    words = f"{epoch + 1} of {epochs} ({share(place, 0)} of the run)."
-    return place, place <= 0.1 or place > 0.75, f"The best epoch of {whose} is {words}"
+    words = f"The best epoch of {whose} is {epoch + 1} of {epochs}."
+    if place <= 0.1:
+        return place, True, words, "Train for fewer epochs, or regularise more."
+    return place, place > 0.75, words
 
 
 @_check(
-    "Few pairs",
-    "fewer than 10",
+    "Enough pairs",
+    "there are fewer than 10 pairs",
     "Run the comparison with 30 pairs.",
 )
 def _few_pairs(summary: Mapping[str, Any]) -> Found:
@@ -142,26 +144,24 @@ def _few_pairs(summary: Mapping[str, Any]) -> Found:
 
 
 @_check(
-    "Gain within the test set's noise",
-    "gain below sqrt(p(1 \u2212 p)/n)",
-    "Measure on more test rows; more pairs do not shrink this noise.",
+    "Accuracies told apart by the test set",
+    "they differ by less than sqrt(p(1 \u2212 p)/n)",
+    "Measure on more test rows. More pairs do not help here.",
 )
 def _gain_within_noise(summary: Mapping[str, Any]) -> Found:
     comparison = summary["comparison"] or {}
     noise, gain = comparison.get("test_noise"), comparison.get("accuracy_gain")
     if noise is None or gain is None:
         return None, False, "Needs a comparison of test accuracies."
-    meaning = (
-        f"The arms part by {100 * abs(gain):.2f} points of accuracy on {comparison['rows']} rows, "
-        f"whose own noise is {100 * noise:.2f} points."
-    )
+    meaning = f"The accuracies differ by {100 * abs(gain):.2f} points; the test set of "
+    meaning += f"{comparison['rows']:,} rows cannot resolve less than {100 * noise:.2f}."
     return abs(gain), abs(gain) < noise, meaning
 
 
 @_check(
-    "Selection score against retrained score",
-    "worse by more than 2 sd",
-    "Believe the retrained score; use more splits a trial to search with less luck.",
+    "Score of the search holds when retrained",
+    "the retrained score is worse by more than 2 standard deviations",
+    "Believe the retrained score. More splits a trial leave less to luck.",
 )
 def _selection_gap(summary: Mapping[str, Any]) -> Found:
     pairs = _pairs(summary)
@@ -174,32 +174,32 @@ def _selection_gap(summary: Mapping[str, Any]) -> Found:
     score = sum(known) / len(known) if known else near["value"]
     gap = (mean - score) / spread * (1 if summary["direction"] == "minimize" else -1)
     meaning = (
-        f"Trial {near['number']}, the nearest to the chosen rate, scored {number(score)} at its "
-        f"best epoch; retrained, that rate scores {number(mean)} on average ({number(gap, 2)} "
-        f"standard deviations {'worse' if gap > 0 else 'better'})."
+        f"Trial {near['number']} is the nearest to the chosen rate and scored {number(score)} at "
+        f"its best epoch. Retrained, the chosen rate scores {number(mean)} on average, "
+        f"{number(abs(gap), 2)} standard deviations {'worse' if gap > 0 else 'better'}."
     )
     return gap, gap > 2, meaning
 
 
 @_check(
-    "Repeats shared by training and test",
-    "more than 1 % of the test rows",
-    "Drop repeated rows before the split; scores with twins are too good for both arms.",
+    "Test rows absent from training",
+    "more than 1\u00a0% of the test rows are duplicated in training",
+    "Drop duplicated rows before the split. Until then both scores look too good.",
 )
 def _repeats(summary: Mapping[str, Any]) -> Found:
     repeats, rows = (summary["facts"].get(name) for name in ("repeats_shared", "test_rows"))
     if not is_number(repeats):
-        return None, False, "Repeats were not counted."
+        return None, False, "Duplicated rows were not counted."
     rows = rows if is_number(rows) else 0
-    of, part = (f" of {rows:g}", f" ({share(repeats / rows)})") if rows else ("", "")
-    meaning = f"{repeats:g}{of} test rows also stand in the training rows{part}."
+    of, part = (f" of {number(rows)}", f" ({share(repeats / rows)})") if rows else ("", "")
+    meaning = f"{number(repeats)}{of} test rows{part} are duplicated in training."
     return repeats, repeats > 0.01 * rows, meaning
 
 
 @_check(
-    "Range test undecided",
-    "any status but ok",
-    "Use more seeds or steps, or a wider range; the declared range was kept meanwhile.",
+    "Range test decided",
+    "its status is not ok",
+    "Use more seeds or steps, or a wider range. Until then the declared range is searched.",
 )
 def _undecided(summary: Mapping[str, Any]) -> Found:
     stored = [entry["bounds"] for entry in summary["parameters"].values() if entry["bounds"]]
@@ -211,9 +211,9 @@ def _undecided(summary: Mapping[str, Any]) -> Found:
 
 
 @_check(
-    "Unequal budgets",
-    "any two differ",
-    "Compare only runs of equal length: the same epochs and seeds for each.",
+    "Equal budgets",
+    "epochs or splits differ between trainings",
+    "Compare only runs of equal length: the same epochs and splits for each.",
 )
 def _unequal_budgets(summary: Mapping[str, Any]) -> Found:
     rows = [r for r in rank(summary["trials"], summary["direction"]) if r["epochs"] is not None]
@@ -231,8 +231,8 @@ def _unequal_budgets(summary: Mapping[str, Any]) -> Found:
 
 
 @_check(
-    "Missing seed",
-    "any",
+    "Seeds stored",
+    "a seed is missing",
     'Seed the sampler and the training, and store it: trial.set_user_attr("seed", seed).',
 )
 def _missing_seed(summary: Mapping[str, Any]) -> Found:
@@ -241,28 +241,28 @@ def _missing_seed(summary: Mapping[str, Any]) -> Found:
     if not seeds and unseeded:
         return None, False, "No trial has ended yet."
     missing = seeds.count(None) + unseeded
-    meaning = f"{seeds.count(None)} of {len(seeds)} ended trials carry no seed"
-    return missing, missing > 0, meaning + (", and the study names none." if unseeded else ".")
+    meaning = f"{len(seeds) - seeds.count(None)} of {len(seeds)} ended trials store their seed"
+    return missing, missing > 0, meaning + (", and the study stores none." if unseeded else ".")
 
 
 @_check(
-    "Comparisons on the same test rows",
-    "more than one",
-    "Judge by test rows that no comparison has seen; each further look finds a difference by "
-    "chance more often.",
+    "Test rows judged once",
+    "there was more than one comparison on them",
+    "Judge by test rows that no comparison has seen. Each further look finds more by chance.",
 )
 def _judged_often(summary: Mapping[str, Any]) -> Found:
     pairs = _pairs(summary)
     if not pairs:
         return None, False, "No pairs were compared."
     times = pairs["times_judged"]
-    return times, times > 1, f"This study has made {times} comparison(s) on its test rows."
+    made = f"{times} comparison{'s' * (times > 1)}"
+    return times, times > 1, f"This study has made {made} on its test rows."
 
 
 @_check(
-    "One split of the rows",
-    "any",
-    'Give the task `resplit`, or resplit="shuffle": the best rate of one split is often not that '
+    "Several splits of the rows",
+    "there is only one split",
+    'Give the task `resplit`, or resplit="shuffle". The best rate of one split is often not that '
     "of another.",
 )
 def _one_split(summary: Mapping[str, Any]) -> Found:
@@ -272,7 +272,7 @@ def _one_split(summary: Mapping[str, Any]) -> Found:
     if resplit and splits > 1:
         return splits, False, f"Every trial trained on {splits:g} splits of the rows."
     seeds = f"{splits:g} seed{'s' * (splits > 1)} of weights and order on " if not resplit else ""
-    meaning = f"Every trial trained with {seeds}one split: how much the rows matter is left open."
+    meaning = f"Every trial trained with {seeds}one split, so how much the rows matter is unknown."
     return 1, True, meaning
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tuners.figures.words import rate as rate
 from tuners.figures.words import shorten as shorten
+from tuners.figures.words import signed as signed
 
 _OPTIMIZERS = "Adam AdamW Adamax Adadelta Adafactor Adagrad Ftrl Lamb Lion Muon Nadam RMSprop SGD"
 _CLASSES = {name.lower(): name for name in _OPTIMIZERS.split()}
@@ -16,8 +17,8 @@ def number(value: Any, digits: int = 4) -> str:
     """Return a number with `digits` significant digits, "n/a" for None and what is not finite.
 
     Example:
-        >>> number(0.123456), number(1234567.0), number(None), number(3)
-        ('0.1235', '1,234,567', 'n/a', '3')
+        >>> number(0.123456), number(1234567.0), number(None), number(1e-5)
+        ('0.1235', '1,234,567', 'n/a', '1e-5')
     """
     if value is None or isinstance(value, str):
         return "n/a" if value is None else value
@@ -27,14 +28,17 @@ def number(value: Any, digits: int = 4) -> str:
         return "n/a"
     if float(value).is_integer() and abs(value) < 1e9:
         return f"{int(value):,}"
-    return f"{value:.{digits}g}"
+    return f"{value:.{digits}g}".replace("e-0", "e-").replace("e+", "e")
 
 
-def signed(value: float | None, digits: int = 3) -> str:
-    """Return a number with its sign, a true minus for negative ones."""
-    if value is None or not math.isfinite(value):
-        return "n/a"
-    return ("+" if value > 0 else "\u2212" if value < 0 else "") + f"{abs(value):.{digits}g}"
+def points(value: float | None) -> str:
+    """Return a difference of two shares in percentage points, with its sign.
+
+    Example:
+        >>> points(0.00135), points(-0.0037)
+        ('+0.14', '\u22120.37')
+    """
+    return "n/a" if value is None else f"{100 * value:+.2f}".replace("-", "\u2212")
 
 
 def mean_with_sd(mean: float | None, sd: float | None) -> tuple[str, str]:
@@ -76,8 +80,8 @@ def paste_line(optimizer: Any, learning_rate: float | None) -> str | None:
     """Return the line that sets the rate, with the optimizer's class where its name is known.
 
     Example:
-        >>> paste_line("adam", 0.00123456)
-        'keras.optimizers.Adam(learning_rate=0.001235)'
+        >>> paste_line("adam", 0.000106532)
+        'keras.optimizers.Adam(learning_rate=1.07e-4)'
         >>> paste_line(None, 0.5)
         'model.optimizer.learning_rate = 0.5'
     """
@@ -85,5 +89,5 @@ def paste_line(optimizer: Any, learning_rate: float | None) -> str | None:
         return None
     name = _CLASSES.get(str(optimizer).lower())
     if name is None:
-        return f"model.optimizer.learning_rate = {learning_rate:.4g}"
-    return f"keras.optimizers.{name}(learning_rate={learning_rate:.4g})"
+        return f"model.optimizer.learning_rate = {rate(learning_rate)}"
+    return f"keras.optimizers.{name}(learning_rate={rate(learning_rate)})"

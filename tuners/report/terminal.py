@@ -131,7 +131,7 @@ def end_block(
         rested["choice"] = f"{chosen}: {_plain(summary['choice']['reason'], 3 * width)}"
     if best:
         score = f"{formatting.shorten(summary['objective'], 40)} {formatting.number(best['value'])}"
-        where = f"trial {best['number']} of {len(summary['trials'])}; a selection score"
+        where = f"trial {best['number']} of {len(summary['trials'])}; not the result"
         rested["best trial"] = f"{formatting.rate(best['learning_rate'])}, {score} ({where})"
     last = {
         "recommended": _plain(summary["recommendation"] or "", 2 * width),
@@ -176,19 +176,21 @@ def _table(comparison: Mapping[str, Any] | None) -> Table | None:
         if comparison[difference] is not None:
             pairs = [comparison["scores"][score][side] for side in sides]
             spreads = [" +- ".join(formatting.mean_with_sd(*pair)) for pair in pairs]
-            table.add_row(
-                name, *spreads, formatting.signed(comparison[difference]).translate(_PLAIN)
-            )
+            gain = formatting.signed(comparison[difference])
+            if score == "accuracy":
+                gain = f"{formatting.points(comparison[difference])} points"
+            table.add_row(name, *spreads, gain.translate(_PLAIN))
     if comparison["test_noise"] is not None:
-        table.add_row("noise of the test set", "", "", f"+-{comparison['test_noise']:.2g}")
+        resolved = f"{100 * comparison['test_noise']:.2f} points"
+        table.add_row("the test set resolves", "", "", resolved)
     lost = comparison["pairs"] - comparison["wins"]
     table.add_row("pairs won", f"{comparison['wins']:g}", f"{lost:g}", "")
     low, high = comparison["wins_interval"]
-    table.add_row("share won, 95 %", f"{low:.2f} to {high:.2f}", "", "")
+    table.add_row("95 % interval of that", f"{100 * low:.0f} % to {100 * high:.0f} %", "", "")
     matrices = [comparison[side]["confusion"] for side in sides]
     for true_class in (0, 1) if all(matrices) and len(matrices[0]) == 2 else ():
         counts = [" ".join(f"{count:.1f}" for count in matrix[true_class]) for matrix in matrices]
-        table.add_row(f"true {true_class}: as 0, as 1", *counts, "")
+        table.add_row(f"true {true_class}: predicted 0, 1", *counts, "")
     return table
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuners.report.formatting import number, paste_line, rate, signed
+from tuners.comparison.result import mean_and_sd
+from tuners.figures.words import rate, signed
+from tuners.report.formatting import number, paste_line, points, share
 
 
 def decide(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,104 +22,109 @@ def decide(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 def _compared(comparison: Mapping[str, Any]) -> dict[str, Any]:
     verdict, pairs = comparison["verdict"], comparison["pairs"]
-    chosen, baseline = comparison["chosen_learning_rate"], comparison["baseline_learning_rate"]
-    one, other = _sides(comparison)
-    keep = f"Keep {other}"
-    headline, why = {
-        "better": (f"Use {one}: it beats {other}", "It holds up in fresh pairs."),
-        "worse": (f"{keep}: {one} is worse", "The chosen rate did worse in fresh pairs."),
-        "no_difference_shown": (
-            f"{keep}: no difference shown to {one}",
-            "Nothing shows that another rate would do better.",
-        ),
-        "too_few_pairs": (
-            f"{keep}: too few pairs to judge {one}",
-            "A change should be shown first; run more pairs.",
-        ),
-    }[verdict]
-    if pairs:
-        ends = [signed(end) for end in comparison["interval"] or ()]
-        interval = f" (95\u00a0% interval {ends[0]} to {ends[1]})" if ends else ""
-        sentence = (
-            f"Over {pairs} fresh {'pair' if pairs == 1 else 'pairs'} the mean gain in "
-            f"{measure(comparison)} is {signed(comparison['mean_difference'])}{interval}, with "
-            f"{comparison['wins']:g} of {pairs} won; a positive gain favours {rate(chosen)}."
-        )
-        sentence += _accuracy(comparison)
-        if pairs < comparison["pairs_planned"]:
-            sentence += (
-                f" An early look decided at 99.9\u00a0%, so that {pairs} of at most "
-                f"{comparison['pairs_planned']} pairs were trained."
-            )
-        if comparison["optimistic"]:
-            sentence += (
-                " There is no test data: it is measured on the validation rows that picked the "
-                "epoch, which is optimistic."
-            )
-    else:
-        headline = f"Keep the baseline {rate(baseline)}: the search chose it"
-        sentence = comparison["reason"]
     recommended = comparison["recommended_learning_rate"]
-    act = "Use" if recommended == chosen and pairs else "Keep the baseline"
+    one, other = _sides(comparison)
+    headline = {
+        "better": f"Use {one}: it beats {other}",
+        "worse": f"Keep {other}: {one} is worse",
+        "no_difference_shown": f"Keep {other}: the search did not improve on it",
+        "too_few_pairs": f"Keep {other}: too few pairs to judge {one}",
+    }[verdict]
+    if not pairs:
+        headline = f"Keep the baseline {rate(recommended)}: the search chose it"
+    act = "Use" if verdict == "better" else "Keep the baseline"
     return {
         "verdict": verdict,
-        "headline": headline[0].upper() + headline[1:],
-        "sentence": sentence,
+        "headline": headline,
+        "sentence": _rests_on(comparison) if pairs else comparison["reason"],
         "recommended_learning_rate": recommended,
-        "recommendation": f"{act} {rate(recommended)}. {why}",
+        "recommendation": f"{act} {rate(recommended)}.",
     }
 
 
-def _accuracy(comparison: Mapping[str, Any]) -> str:
-    """Return how the arms part in accuracy, "" where that is the verdict's own or not measured."""
-    interval, gain = comparison["accuracy_interval"], comparison["accuracy_gain"]
-    if interval is None or gain is None or "accuracy" in comparison["metric"]:
-        return ""
-    part = signed(gain)
-    ends = " to ".join(map(signed, interval))
-    shown = "a gain" if interval[0] > 0 else "a loss" if interval[1] < 0 else "no difference shown"
-    return f" In test accuracy it is {part} ({ends}): {shown}."
+def _rests_on(comparison: Mapping[str, Any]) -> str:
+    """Return what the fresh pairs showed, with the unit of every number."""
+    pairs, what, rows = comparison["pairs"], measure(comparison), comparison["measured_on"]
+    means = [mean_and_sd(comparison[side]["values"])[0] for side in ("chosen", "baseline")]
+    one, other = (share(mean) if "accuracy" in what else number(mean) for mean in means)
+    chosen, fresh = rate(comparison["chosen_learning_rate"]), f"fresh pair{'s' * (pairs != 1)}"
+    gain = gain_in_words(comparison["mean_difference"], comparison["interval"], what)
+    words = f"Over {pairs} {fresh}, {chosen} won {comparison['wins']:g}. Its mean {what} is "
+    words += f"{one} against {other}, a gain of {gain}."
+    interval, gained = comparison["accuracy_interval"], comparison["accuracy_gain"]
+    if interval and gained is not None and "accuracy" not in what:
+        shown = "a loss" if interval[1] < 0 else "no difference shown"
+        shown = "a gain" if interval[0] > 0 else shown
+        gain = gain_in_words(gained, interval, f"{rows} accuracy")
+        words += f" In {rows} accuracy the gain is {gain}: {shown}."
+    if pairs < comparison["pairs_planned"]:
+        words += (
+            f" An early look decided at 99.9\u00a0% confidence, so {pairs} of at most "
+            f"{comparison['pairs_planned']} pairs were trained."
+        )
+    if comparison["optimistic"]:
+        words += " There is no test data: the rows that picked the epoch also gave these values, "
+        words += "which is optimistic."
+    return words
+
+
+def gain_in_words(gain: float, interval: Sequence[float] | None, what: str) -> str:
+    """Return a gain with its interval and their unit: that of `what`, or points of accuracy.
+
+    Example:
+        >>> gain_in_words(0.0104, (0.005, 0.015), "test loss").replace("\u00a0", " ")
+        '+0.0104 (95 % interval +0.005 to +0.015 in test loss)'
+    """
+    style, unit = (points, "points") if "accuracy" in what else (signed, f"in {what}")
+    said = f"{style(gain)} points" if style is points else style(gain)
+    if interval is None:
+        return said
+    return f"{said} (95\u00a0% interval {' to '.join(map(style, interval))} {unit})"
 
 
 def _not_compared(summary: Mapping[str, Any]) -> dict[str, Any]:
     best, bounds, choice = summary["best_trial"], summary["bounds"], summary["choice"]
     ended = [trial for trial in summary["trials"] if trial["state"] in ("FAIL", "PRUNED")]
-    recommended = recommendation = None
-    reached = best and (
-        f"Trial {best['number']} reached {number(best['value'])} in {summary['objective']}"
-    )
-    if best and best["learning_rate"] is None:
-        headline = "A search without a learning rate"
-        sentence = f"{reached}; no parameter of the study is a learning rate."
-    elif choice:
-        recommended = choice["learning_rate"]
-        headline = f"Chosen from all trials: {rate(recommended)}, not compared with a baseline"
-        sentence = f"{choice['reason']} Fresh pairs against a baseline would judge it."
-        recommendation = f"Try {rate(recommended)}, and compare it before you rely on it."
+    recommended, doubt = None, "not compared with a baseline"
+    unsure = "Fresh pairs against a baseline would judge it."
+    headline = "Nothing to judge yet"
+    sentence = "The study holds no finished trial and no comparison."
+    if choice:
+        recommended, sentence = choice["learning_rate"], f"{choice['reason']} {unsure}"
     elif best:
-        recommended = best["learning_rate"]
-        headline = f"Best trial so far: {rate(recommended)}, not compared with a baseline"
-        sentence = f"{reached}. A selection score looks better than it is; fresh pairs against a "
-        sentence += "baseline would tell."
-        recommendation = f"Try {rate(recommended)}, and compare it before you rely on it."
+        recommended, headline = best["learning_rate"], "A search without a learning rate"
+        inside = f" inside {rate(bounds['low'])} to {rate(bounds['high'])}" if bounds else ""
+        sentence = f"Trial {best['number']} is the best of {len(summary['trials'])}{inside}, with "
+        sentence += f"{number(best['value'])} in {summary['objective']}. "
+        sentence += (
+            "No parameter of the study is a learning rate."
+            if recommended is None
+            else f"The best of noisy trials looks better than it is. {unsure}"
+        )
     elif ended:
         headline = f"No trial finished: all {len(ended)} failed or were pruned"
-        sentence = "Nothing can be recommended from a search without a finished trial."
+        sentence = "Nothing can be recommended without a finished trial."
     elif bounds is not None and bounds["status"] == "ok":
-        recommended = bounds["suggestion"]
-        headline = f"Range test only: try {rate(recommended)} first"
-        sentence = "No trial has ended yet, so this is the range test's suggestion alone."
-        recommendation = f"Try {rate(recommended)}."
-    else:
-        headline = "Nothing to judge yet"
-        sentence = "The study holds no finished trial and no comparison."
+        recommended, doubt = bounds["suggestion"], "the suggestion of the range test"
+        sentence = "No trial has ended yet, so the rate rests on the range test alone."
+    if recommended is not None:
+        headline = f"Try learning rate {rate(recommended)}: {doubt}"
     return {
         "verdict": "not_compared",
         "headline": headline,
         "sentence": sentence,
         "recommended_learning_rate": recommended,
-        "recommendation": recommendation,
+        "recommendation": None if recommended is None else f"Try {rate(recommended)}.",
     }
+
+
+def name_report(summary: Mapping[str, Any]) -> str:
+    """Return the title of a study's report, by how far the study has come."""
+    if summary["comparison"]:
+        return "Learning rate report"
+    if summary["trials"]:
+        return f"Learning rate search{' inside measured bounds' if summary['bounds'] else ''}"
+    return "Learning rate range test" if summary["parameters"] else "Learning rate study"
 
 
 def line_to_paste(summary: Mapping[str, Any]) -> str | None:
@@ -136,7 +143,7 @@ def line_to_paste(summary: Mapping[str, Any]) -> str | None:
     if arm and arm["schedule"]:
         if side == "baseline":
             return f"# keep the compiled {arm['schedule']} as it is"
-        return f"# scale {arm['schedule']} so that its highest rate is {recommended:.4g}"
+        return f"# scale {arm['schedule']} so that its highest rate is {rate(recommended)}"
     return paste_line((arm and arm["optimizer"]) or optimizer, recommended)
 
 
@@ -149,24 +156,24 @@ def limits(summary: Mapping[str, Any]) -> list[str]:
     """Return what the study did not vary or could not know, a sentence each."""
     comparison, facts = summary["comparison"], summary["facts"]
     found = [
-        "Model, optimizer settings other than the learning rate, batch size and data set were held "
-        "fixed: the verdict is on this task, not on learning rates in general."
+        "Model, data, batch size and the other settings of the optimizer were held fixed. The "
+        "verdict holds for this task, not for learning rates in general."
     ]
     if comparison and comparison["pairs"]:
         found += [
-            "Each pair had its own training and validation split, weights and order of batches; "
-            "the test rows were the same for all."
+            "Each pair had its own split, weights and batch order. The test rows were the same "
+            "for all."
             if comparison["resplit"]
-            else "The pairs differ in weights and order of batches only; the split was the same "
-            "for all, so how much the data matter is not in the interval.",
-            "The baseline ran as it is. A fair rival would have had its other settings tuned too.",
+            else "The pairs differ in weights and batch order only. The split was the same for "
+            "all, so the interval leaves out how much the data matter.",
+            "The baseline ran as it is. Its other settings were not tuned.",
         ]
         if comparison["optimistic"]:
-            found.append("There is no test data; epoch and verdict come from the same rows.")
+            found.append("There is no test data. The same rows picked the epoch and the verdict.")
     if summary["trials"]:
         by = f" by {facts['engine']}" if isinstance(facts.get("engine"), str) else ""
-        found.append(f"One search{by} with one seed: another seed would have tried other rates.")
-    found.append("One machine: another one can differ in the last digits, and so in single runs.")
+        found.append(f"There was one search{by} with one seed. Another seed tries other rates.")
+    found.append("There was one machine. On another one, single runs can differ.")
     return found
 
 

@@ -43,6 +43,15 @@ def test_every_check_is_listed_once_with_all_its_parts() -> None:
         assert (check["number"] is None) == (check["outcome"] == "not applicable")
 
 
+def test_a_title_names_the_property_that_a_run_should_have() -> None:
+    titles = [check["title"] for check in summarize(make_study())["checks"]]
+    assert titles[0] == "Best rates inside the bounds"
+    assert len(set(titles)) == len(titles)
+    faults = {"no", "not", "near", "missing", "unequal", "undecided", "noise", "repeats", "share"}
+    for title in titles:  # it stands beside a tick as well as beside a cross
+        assert not faults & set(title.lower().split())
+
+
 def test_an_empty_study_passes_and_fails_nothing() -> None:
     checks = summarize(make_study(bare=True))["checks"]
     assert {check["outcome"] for check in checks} == {"not applicable"}
@@ -92,6 +101,7 @@ def test_lr03_best_epoch_at_an_end(epoch: int, outcome: str) -> None:
     trial = make_trial(1e-3, 0.4, epochs=40, best_epoch=epoch)
     check = find("LR03", trials=[trial], bare=True)
     assert (check["outcome"], check["number"]) == (outcome, (epoch + 1) / 40)
+    assert check["cure"].startswith("Train for fewer" if epoch == 3 else "Train for more")
 
 
 def test_lr03_prefers_the_pairs() -> None:
@@ -109,9 +119,11 @@ def test_lr04_few_pairs(pairs: int, outcome: str) -> None:
 def test_lr05_gain_within_the_noise() -> None:
     check = find("LR05", comparison=make_comparison(0.0))
     assert check["outcome"] == "failed"
-    assert "1293 rows" in check["meaning"]
     # p = 0.78: sqrt(0.78 * 0.22 / 1293) = 0.0115
-    assert "1.1" in check["meaning"]
+    assert check["meaning"] == (
+        "The accuracies differ by 0.20 points; the test set of 1,293 rows cannot resolve less than "
+        "1.16."
+    )
     assert find("LR05", comparison=make_comparison(0.05))["outcome"] == "passed"
     assert find("LR05", comparison=make_comparison(0.05, rows=0))["outcome"] == "not applicable"
 
@@ -130,7 +142,8 @@ def test_lr06_selection_score_against_retrained_score() -> None:
 def test_lr07_repeats() -> None:
     check = find("LR07", facts=make_facts(repeats_shared=330))
     assert (check["outcome"], check["number"]) == ("failed", 330)
-    assert "330 of 1293" in check["meaning"]
+    words = "330 of 1,293 test rows (25.5\u00a0%) are duplicated in training."
+    assert check["meaning"] == words
     assert find("LR07", facts=make_facts(repeats_shared=12))["outcome"] == "passed"
     assert find("LR07", facts=make_facts(repeats_shared=None))["outcome"] == "not applicable"
 
@@ -178,7 +191,7 @@ def test_lr11_comparisons_on_the_same_test_rows() -> None:
     assert find("LR11", comparison=once)["outcome"] == "passed"
     twice = find("LR11", comparison=replace(once, times_judged=2))
     assert (twice["outcome"], twice["number"]) == ("failed", 2)
-    assert "made 2 comparison(s) on its test rows" in twice["meaning"]
+    assert "made 2 comparisons on its test rows" in twice["meaning"]
     assert find("LR11", bare=True)["outcome"] == "not applicable"
 
 

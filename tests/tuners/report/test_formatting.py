@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import ast
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tuners.report.formatting import (
     duration,
     mean_with_sd,
     number,
     paste_line,
+    points,
     rate,
     share,
     shorten,
@@ -26,6 +31,8 @@ from tuners.report.formatting import (
         (True, "yes"),
         (False, "no"),
         ("adam", "adam"),
+        (1e-5, "1e-5"),
+        (2.5e12, "2.5e12"),
     ],
 )
 def test_numbers(value: object, words: str) -> None:
@@ -54,6 +61,8 @@ def test_signs_shares_and_durations() -> None:
     assert signed(-0.0412) == "\u22120.0412"
     assert signed(0.0) == "0"
     assert signed(None) == "n/a"
+    assert points(-0.0412) == "\u22124.12"
+    assert points(None) == "n/a"
     assert share(0.5) == "50.0\u00a0%"
     assert share(None) == "n/a"
     assert duration(None) == "n/a"
@@ -74,3 +83,12 @@ def test_the_line_to_paste() -> None:
     assert paste_line("SGD", 0.18) == "keras.optimizers.SGD(learning_rate=0.18)"
     assert paste_line("<script>", 0.18) == "model.optimizer.learning_rate = 0.18"
     assert paste_line("adam", None) is None
+
+
+@given(st.floats(1e-9, 10))
+def test_the_line_to_paste_is_python_and_names_the_rate_as_the_page_does(value: float) -> None:
+    line = paste_line("adam", value)
+    assert line is not None
+    assert f"learning_rate={rate(value)})" in line
+    (keyword,) = ast.parse(line, mode="eval").body.keywords  # type: ignore[attr-defined]
+    assert ast.literal_eval(keyword.value) == pytest.approx(value, rel=6e-3)

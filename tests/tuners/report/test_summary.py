@@ -13,6 +13,7 @@ from report_studies import BOUNDS, make_comparison, make_facts, make_study, make
 from search_spaces import LearningRateBounds
 from tuners import choose
 from tuners.comparison.result import Comparison
+from tuners.figures.words import signed
 from tuners.report.summary import summarize
 from tuners.study.recording import record
 
@@ -60,7 +61,7 @@ def test_a_full_study() -> None:
     [
         (0.02, 30, "better", 1.62e-3, "Use learning rate 0.00162: it beats the baseline 0.001"),
         (-0.02, 30, "worse", 1e-3, "Keep the baseline 0.001: learning rate 0.00162 is worse"),
-        (0.0, 30, "no_difference_shown", 1e-3, "Keep the baseline 0.001: no difference shown"),
+        (0.0, 30, "no_difference_shown", 1e-3, "Keep the baseline 0.001: the search did not"),
         (0.02, 5, "too_few_pairs", 1e-3, "Keep the baseline 0.001: too few pairs"),
     ],
 )
@@ -69,7 +70,9 @@ def test_the_four_verdicts(gain: float, pairs: int, verdict: str, rate: float, w
     assert summary["verdict"] == verdict
     assert summary["recommended_learning_rate"] == rate
     assert words in summary["headline"]
-    assert f"Over {pairs} fresh pairs" in summary["sentence"]
+    assert f"Over {pairs} fresh pairs, 0.00162 won" in summary["sentence"]
+    low, high = map(signed, summary["comparison"]["interval"])
+    assert f"(95\u00a0% interval {low} to {high} in test loss)" in summary["sentence"]
 
 
 def test_a_verdict_without_test_data_says_that_it_is_optimistic() -> None:
@@ -100,10 +103,15 @@ def test_the_search_that_chose_the_baseline() -> None:
 
 def test_accuracy_has_a_line_of_its_own_with_its_interval() -> None:
     sentence = summarize(make_study(comparison=make_comparison(0.02)))["sentence"]
-    assert "In test accuracy it is +0.0" in sentence
-    assert sentence.endswith(": a gain.")
+    told = "In test accuracy the gain is +2.20 points (95\u00a0% interval +1.81 to +2.59 points)"
+    assert sentence.endswith(f"{told}: a gain.")
     by_accuracy = make_comparison(0.02, metric="accuracy", objective="val_accuracy")
-    assert "In test accuracy" not in summarize(make_study(comparison=by_accuracy))["sentence"]
+    sentence = summarize(make_study(comparison=by_accuracy))["sentence"]
+    assert (
+        "Its mean test accuracy is 43.9\u00a0% against 46.0\u00a0%, a gain of +2.04 points"
+        in sentence
+    )
+    assert "In test accuracy" not in sentence
 
 
 def test_an_early_look_is_told() -> None:
@@ -144,7 +152,7 @@ def test_a_range_test_alone() -> None:
     record(study, bounds=BOUNDS)
     summary = summarize(study)
     assert summary["recommended_learning_rate"] == BOUNDS.suggestion
-    assert "Range test only" in summary["headline"]
+    assert summary["headline"] == "Try learning rate 0.0013: the suggestion of the range test"
 
 
 def test_a_foreign_objective_with_recorded_bounds() -> None:
@@ -155,7 +163,8 @@ def test_a_foreign_objective_with_recorded_bounds() -> None:
     check_strict_json(summary)
     assert summary["parameter"] == "learning_rate"
     assert summary["recommended_learning_rate"] == summary["best_trial"]["learning_rate"]
-    assert "not compared" in summary["headline"]
+    assert summary["headline"].endswith(": not compared with a baseline")
+    assert "is the best of 6 inside 1.1e-4 to 0.0095, with" in summary["sentence"]
     assert summary["command"] is None
 
 

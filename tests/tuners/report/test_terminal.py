@@ -6,6 +6,7 @@ import pytest
 from report_studies import make_comparison, make_facts, make_study, make_trials
 from rich.console import Console
 
+from tuners.figures.words import rate
 from tuners.report.summary import summarize
 from tuners.report.terminal import as_text, end_block, start_block, trial_line
 
@@ -26,7 +27,7 @@ def test_the_end_block_tells_the_story_in_under_forty_lines(width: int, gain: fl
     assert "runs/wine/report.html" in words
     assert text.isascii()
     if width >= 80:
-        assert f"learning_rate={summary['recommended_learning_rate']:g})" in words
+        assert f"learning_rate={rate(summary['recommended_learning_rate'])})" in words
         assert "pairs won" in words
 
 
