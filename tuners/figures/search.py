@@ -237,6 +237,7 @@ def draw_gains(
         ax.annotate(name, (max(interval), row), (9, 0), textcoords="offset points", va="center")
     ax.set(ylim=(-(len(bars) + 1.1) * unit, len(gains)), yticks=[])
     ax.set(title="each pair's gain, sorted", xlabel=f"gain in {label(what)}")
+    ax.locator_params(axis="x", nbins=7)
     ax.xaxis.set_major_formatter(lambda value, _: ("+" if value > 0 else "") + tick(value))
 
 

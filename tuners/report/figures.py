@@ -12,20 +12,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from search_spaces._input import is_number
+from tuners.comparison.result import mean_and_sd
 from tuners.figures import curves, search
 from tuners.figures.style import NARROW, WIDE, svg
-from tuners.report.formatting import duration, number, rate, shorten, signed
+from tuners.figures.words import rate, shorten, signed
+from tuners.report.formatting import duration, number
 from tuners.report.limits import BEST_MARKS, MOST_MARKS, rank, spread_out
 from tuners.report.verdicts import measure
 
 _CURVES = {
-    "ramp": "The ramp: the rate grows from batch to batch, and the loss is that of the batch.",
-    "sweep": "The sweep: short trainings at a constant rate each, and the loss they reached.",
-    "per_epoch": "One rate an epoch, and the loss of that epoch.",
+    "ramp": "The ramp: the rate grows from batch to batch. Shown is the loss of each batch.",
+    "sweep": "The sweep: short trainings, each at one rate. Shown is the loss that they reached.",
+    "per_epoch": "One rate an epoch. Shown is the loss of that epoch.",
 }
-
-
-_SPECIAL = ("suggestion", "baseline")  # roles whose trials have marks of their own
+_SPECIAL = ("suggestion", "baseline")  # roles whose trials are always drawn
 _BETTER = {"minimize": "lower", "maximize": "higher"}
 
 
@@ -106,19 +106,20 @@ def show_trials(summary: Mapping[str, Any], index: int) -> Drawn | None:
     kept = _choose_marks(done, [*pruned, *failed])
     if len(kept) < len(done) + len(pruned) + len(failed):
         alt += f" {len(kept)} of them are drawn: the best {BEST_MARKS}, others evenly spaced."
-    best = [(row["params"][name], row["value"]) for row in done[:5] if not far(row["value"])]
-    marks = [(row["params"][name], row["value"], _kind(row, far)) for row in kept]
+    marks = [make_mark(row, row["params"][name], far(row["value"])) for row in kept]
     bounds, baseline = summary["parameters"][name]["bounds"], _baseline(summary, name)
-    choice, caption = summary["choice"], f"Every trial by its {shorten(name, 60)}."
+    choice, best = summary["choice"], done[0]["params"][name] if done else None
     choice = choice if choice and choice["parameter"] == name else None
+    caption = f"Every trial by its {shorten(name.replace('_', ' '), 60)}."
     if choice:
         low, high = (rate(end) for end in choice["plateau"])
         alt += f" The curve through them is lowest at {rate(choice['learning_rate'])}; its plateau "
         alt += f"is {low} to {high}."
-        caption += " The curve through all of them names the rate; those on the plateau cannot be "
-        caption += "told from it."
-    options: Any = {"choice": choice, "maximize": maximize}
-    draw = partial(search.trials_by_rate, marks, best, bounds, baseline, objective, **options)
+        caption = choice["reason"]
+    if any(mark.error for mark in marks):
+        caption += " A point is the mean over a trial's splits, its bar the standard error."
+    options: Any = {"choice": choice, "maximize": maximize, "best": best}
+    draw = partial(search.trials_by_rate, marks, bounds, baseline, objective, **options)
     return _drawn(f"trials-{index}", alt, caption, draw)
 
 
@@ -138,7 +139,7 @@ def show_best_so_far(summary: Mapping[str, Any]) -> Drawn | None:
         "better."
     )
     marks = spread_out([step for step in own if not far(step["value"])], MOST_MARKS)
-    caption = "The best value so far, by trials and by the seconds they took."
+    caption = "The best value so far, by trials and by the seconds that they took."
     draw = partial(search.best_so_far, steps, marks, summary["objective"])
     return _drawn("best-so-far", alt, caption, draw)
 
@@ -157,22 +158,13 @@ def show_pairs(comparison: Mapping[str, Any] | None) -> Drawn | None:
         f"{ranges[1]}. Gains range from {signed(min(gains))} to {signed(max(gains))}, mean "
         f"{signed(mean)}."
     )
-    caption = f"Every pair's two values, joined ({better} is better), and its gain: right of zero "
-    caption += "the chosen rate did better."
+    caption = f"Left: the two values of every pair, joined ({better} is better). Right: its gain; "
+    caption += "right of zero the chosen rate did better."
     intervals = {"t interval": comparison["interval"]}
     intervals["bootstrap"] = comparison["bootstrap_interval"]
     titles = (f"baseline {other}", f"chosen {one}", what)
     draw = partial(search.pairs, sides[0], sides[1], gains, mean, intervals, titles)
     return _drawn("pairs", alt, caption, draw)
-
-
-def show_interval(comparison: Mapping[str, Any] | None) -> Drawn | None:
-    """Return the interval of the mean gain against zero in one line, None without one."""
-    if not comparison or not comparison["interval"]:
-        return None
-    mean, interval = comparison["mean_difference"], comparison["interval"]
-    alt = f"Mean gain {signed(mean)}, 95 % interval {' to '.join(map(signed, interval))}."
-    return _drawn("strip", alt, "", partial(search.interval_strip, mean, interval))
 
 
 def show_learning_curves(summary: Mapping[str, Any]) -> Drawn | None:
@@ -186,7 +178,7 @@ def show_learning_curves(summary: Mapping[str, Any]) -> Drawn | None:
             continue
         longest = max(longest, len(training), len(validation))
         at, trial = rate(entry["learning_rate"]), entry["trial"]
-        where = "mean of the pairs" if trial is None else f"trial {trial}"
+        where = "all pairs" if trial is None else f"trial {trial}"
         title = f"{entry['label']}: {at} ({where})"
         drawn = {"training": training, "validation": validation, "metric": base, "title": title}
         shown.append({**drawn, "best_epoch": entry["best_epoch"]})
@@ -199,7 +191,10 @@ def show_learning_curves(summary: Mapping[str, Any]) -> Drawn | None:
     if not shown:
         return None
     alt = f"Learning curves over {longest} epochs. {'; '.join(words)}."
-    caption = "Best, median and worst finished trial, and the baseline, on one scale."
+    caption = (
+        "Best, median and worst finished trial, and the baseline, on one scale. Each curve is "
+    )
+    caption += "the average over the splits of its trial."
     return _drawn("learning-curves", alt, caption, partial(curves.learning_curves, shown))
 
 
@@ -224,19 +219,29 @@ def _choose_marks(
     return list({row["number"]: row for row in (*kept, *rest)}.values())
 
 
-def _kind(row: Mapping[str, Any], far: Callable[[float], bool]) -> str:
-    if row["state"] == "FAIL":
-        return "failed"
-    if far(row["value"]):
-        return "beyond the drawn range"
-    special = f"{row['role']}'s trial" if row["role"] in _SPECIAL else "finished trial"
-    return "pruned" if row["state"] == "PRUNED" else special
+def make_mark(row: Mapping[str, Any], at: float, far: bool) -> search.Mark:
+    """Return a trial as it is drawn; a bar stands only on a value that is the mean of its scores.
+
+    Args:
+        row: The trial, as `tuners.report.trial_rows` gives it.
+        at: Its learning rate.
+        far: Whether its value lies beyond the drawn range.
+    """
+    kind = "baseline's trial" if row["role"] == "baseline" else "trial"
+    kind = "pruned" if row["state"] == "PRUNED" else kind
+    kind = "failed" if row["state"] == "FAIL" else "beyond the drawn range" if far else kind
+    scores = [score for score in row["scores"] or [] if score is not None]
+    mean, sd = mean_and_sd(scores)
+    error = sd / math.sqrt(len(scores)) if sd else 0.0
+    if mean is None or row["value"] is None or not math.isclose(mean, row["value"], rel_tol=1e-5):
+        error = 0.0
+    return search.Mark(at, row["value"], kind, error)
 
 
-def _too_far(values: Sequence[float], maximize: bool) -> Callable[[float], bool]:
+def _too_far(values: Sequence[float], maximize: bool) -> Callable[[float | None], bool]:
     """Return whether a value is so bad that drawing it to scale would flatten the others."""
     sign, limit = -1 if maximize else 1, math.inf
     if len(values) >= 5:
         lower, upper = np.quantile(sign * np.array(values), [0.25, 0.75])
         limit = upper + 4 * max(upper - lower, 1e-12)
-    return lambda value: bool(sign * value > limit)
+    return lambda value: value is not None and bool(sign * value > limit)

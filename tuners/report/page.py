@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -10,11 +11,11 @@ from typing import Any
 
 import jinja2
 from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from tuners.report import figures, formatting
 from tuners.report.page_tables import choose_rows, list_facts, trial_table
-from tuners.report.verdicts import measure
+from tuners.report.verdicts import measure, name_report
 
 MOST_EMBEDDED = 600_000  # characters of JSON inside the page, which stays under 2 MB
 _SIGNS = {"better": "\u25b2", "worse": "\u25bc"}
@@ -26,7 +27,8 @@ _STYLES = {
     "rate": formatting.rate,
     "signed": formatting.signed,
     "share": formatting.share,
-    "share2": lambda value: formatting.share(value, 2),
+    "points": formatting.points,
+    "size": lambda value: formatting.points(value).lstrip("+"),
     "duration": formatting.duration,
 }
 
@@ -42,36 +44,40 @@ def render(
         json_name: Name of the JSON file beside the page.
         csv_name: Name of the CSV file beside it, linked where the trials are more than 500.
     """
-    comparison = summary["comparison"]
+    comparison, checks = summary["comparison"], summary["checks"]
     rows, left_out = choose_rows(summary)
     heads, cells = trial_table(summary, rows)
     embedded = htmlsafe_json_dumps(kept, allow_nan=False, separators=(",", ":"))
+    trials, tests = {}, {}
+    for index, name in enumerate(summary["parameters"]):
+        trials[name] = figures.show_trials(summary, index)
+        tests[name] = figures.show_curves(summary, index)
+    main = (summary["choice"] or {}).get("parameter", summary["parameter"])
+    answer = trials.get(main) or next(iter(tests.get(main) or ()), None)
     context = {
         "s": summary,
         "kept": kept,
+        "title": name_report(summary),
         "show": _lookup(summary),
         "spread": _spread(summary),
         "short": formatting.shorten,
+        "whole": _whole,
         **_STYLES,
         "sign": _SIGNS.get(summary["verdict"], "\u25cb"),
-        "facts": list_facts(summary),
-        "check_marks": _CHECK_MARKS,
-        "outcomes": Counter(check["outcome"] for check in summary["checks"]),
-        "parameters": [
-            (name, entry, figures.show_curves(summary, index))
-            for index, (name, entry) in enumerate(summary["parameters"].items())
-        ],
-        "trial_figures": [
-            figures.show_trials(summary, i) for i in range(len(summary["parameters"]))
-        ],
-        "best_figure": figures.show_best_so_far(summary),
-        "pairs_figure": figures.show_pairs(comparison),
-        "interval_strip": figures.show_interval(comparison),
         "measured": measure(comparison) if comparison else "",
+        "failed": [check for check in checks if check["outcome"] == "failed"],
+        "outcomes": Counter(check["outcome"] for check in checks),
+        "check_marks": _CHECK_MARKS,
+        "answer": answer,
+        "pairs_figure": figures.show_pairs(comparison),
+        "tests": {name: [each for each in tests[name] if each is not answer] for name in tests},
+        "trial_figures": [each for each in trials.values() if each is not answer],
+        "best_figure": figures.show_best_so_far(summary),
         "curves_figure": figures.show_learning_curves(summary),
         "rows": cells,
         "heads": heads,
         "left_out": left_out,
+        "facts": list_facts(summary),
         "csv_name": csv_name,
         "json_name": json_name,
         "embedded": embedded if len(embedded) <= MOST_EMBEDDED else "",
@@ -96,6 +102,12 @@ def _number_tag(steps: Sequence[str], value: Any, words: str) -> Markup:
     return Markup('<data class="num" data-key="{}" value="{}">{}</data>').format(
         json.dumps(list(steps)), json.dumps(value), words
     )
+
+
+def _whole(words: str) -> Markup:
+    """Return words in which no line breaks inside a rate such as 1.07e-4."""
+    escaped = str(escape(words))
+    return Markup(re.sub(r"\b\d[\d.]*e-\d+", r'<span class="whole">\g<0></span>', escaped))
 
 
 def _spread(summary: Mapping[str, Any]) -> Any:

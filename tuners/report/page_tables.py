@@ -21,7 +21,7 @@ _FACTS = {
     "test_rows": "test rows",
     "features": "features",
     "data_hash": "data, SHA-256 begins",
-    "repeats_shared": "test rows with a twin in training",
+    "repeats_shared": "test rows duplicated in training",
     "optimizer": "optimizer",
     "model_parameters": "model parameters",
     "batch_size": "batch size",
@@ -90,8 +90,9 @@ def trial_table(
     """Return column heads, and for each trial its cells as text with a key to sort by."""
     names = dict.fromkeys(name for row in rows for name in row["params"])
     names.pop(summary["parameter"], None)
-    heads = ["trial", "state", "role", "lr", formatting.shorten(summary["objective"], 30)]
-    heads += [formatting.shorten(name, 30) for name in names]
+    styles = dict.fromkeys(summary["parameters"], formatting.rate)
+    heads = ["trial", "state", "role", "learning rate"]
+    heads += [formatting.shorten(name, 30) for name in (summary["objective"], *names)]
     heads += ["best epoch", "epochs", "seed", "seconds"]
     best = (summary["best_trial"] or {}).get("number")
     cells = []
@@ -104,7 +105,7 @@ def trial_table(
             _cell(formatting.shorten(row["role"], 30)),
             _cell(row["learning_rate"], formatting.rate),
             _cell(row["value"], lambda value: formatting.number(value, 5)),
-            *(_cell(row["params"].get(name)) for name in names),
+            *(_cell(row["params"].get(k), styles.get(k, formatting.number)) for k in names),
             _cell(None if epoch is None or epoch < 0 else epoch + 1),
             _cell(row["epochs"]),
             _cell(row["seed"], str),
@@ -127,7 +128,7 @@ def _words(value: Any) -> str:
         return ", ".join(f"{name} {item}" for name, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(_words(item) for item in value)
-    return formatting.number(value, 6) if is_number(value) else str(value)
+    return formatting.number(value, 6) if isinstance(value, (bool, int, float)) else str(value)
 
 
 def _harmless(cell: Any) -> Any:

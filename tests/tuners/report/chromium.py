@@ -43,7 +43,12 @@ addEventListener("unhandledrejection", function (e) { seen.push("rejected: " + e
 </script>"""
 MEASURE = """<script>
 addEventListener("load", function () {
-  var wide = [], width = document.documentElement.clientWidth;
+  var wide = [], width = document.documentElement.clientWidth, boxes = {};
+  document.querySelectorAll("main [id]").forEach(function (e) {
+    var box = e.getBoundingClientRect();
+    boxes[e.id] = [box.top, box.bottom];
+  });
+  document.querySelectorAll("details").forEach(function (e) { e.open = true; });
   function name(e) { return e.tagName + "." + (e.getAttribute("class") || "") + ": " +
     (e.textContent || "").trim().slice(0, 60); }
   if (document.documentElement.scrollWidth > width) wide.push("the page itself");
@@ -65,7 +70,7 @@ addEventListener("load", function () {
   out.type = "application/json";
   out.id = "measured";
   out.textContent = JSON.stringify({ seen: seen, wide: wide, drawn: drawn, width: width,
-    height: document.documentElement.scrollHeight,
+    boxes: boxes, height: document.documentElement.scrollHeight,
     buttons: document.querySelectorAll("#trials-table button").length,
     loaded: performance.getEntriesByType("resource").map(function (r) { return r.name; }) })
     .replace(/</g, "\\\\u003c");
@@ -93,7 +98,7 @@ def run(*options: str, timeout: float = 120) -> str:
 
 
 def measure(page: Path, width: int, folder: Path) -> dict[str, Any]:
-    """Return what the page said, loaded and overflowed at a window's width."""
+    """Return where its parts stand, folded, and what it said, loaded and overflowed, unfolded."""
     text = page.read_text(encoding="utf-8")
     text = text.replace("<head>", "<head>" + LISTEN, 1).replace("</body>", MEASURE + "</body>", 1)
     # in a frame, since a window does not get narrower than 500 pixels
@@ -109,3 +114,9 @@ def measure(page: Path, width: int, folder: Path) -> dict[str, Any]:
 def screenshot(page: Path, width: int, height: int, target: Path) -> bytes:
     run(f"--screenshot={target}", f"--window-size={width},{height}", page.as_uri())
     return target.read_bytes()
+
+
+def print_pages(page: Path, target: Path) -> int:
+    """Print a page as PDF and return how many sheets it takes."""
+    run(f"--print-to-pdf={target}", "--no-pdf-header-footer", page.as_uri())
+    return len(re.findall(rb"/Type /Page\b", target.read_bytes()))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 from report_studies import BOUNDS, make_comparison, make_facts, make_study, make_trials
 
 from search_spaces import LearningRateBounds
-from tuners import write_report
+from tuners import choose, write_report
+from tuners.study.recording import record
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -16,7 +18,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     chromium.need_chromium()
-    return write_report(make_study(), tmp_path_factory.mktemp("full"))
+    study = make_study(facts=make_facts(repeats_shared=330), comparison=make_comparison(0.02))
+    record(study, choice=choose(study))
+    return write_report(study, tmp_path_factory.mktemp("full"))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,7 @@ def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(study, tmp_path_factory.mktemp("hostile"))
 
 
-@pytest.mark.parametrize("width", [400, 1000])
+@pytest.mark.parametrize("width", [400, 1000, 1600])
 def test_the_page_is_quiet_and_fits(page: Path, width: int, tmp_path: Path) -> None:
     found = chromium.measure(page, width, tmp_path)
     assert found["width"] == width
@@ -56,11 +60,32 @@ def test_hostile_words_fit_and_do_nothing(hostile_page: Path, width: int, tmp_pa
     assert found["wide"] == []
 
 
-def test_the_page_prints(page: Path, tmp_path: Path) -> None:
-    target = tmp_path / "page.pdf"
-    chromium.run(f"--print-to-pdf={target}", "--no-pdf-header-footer", page.as_uri())
-    assert target.read_bytes().startswith(b"%PDF")
-    assert target.stat().st_size > 30_000
+def test_the_answer_and_its_figure_need_no_scrolling(page: Path, tmp_path: Path) -> None:
+    boxes = chromium.measure(page, 1000, tmp_path)["boxes"]
+    top, bottom = boxes["verdict"]
+    assert top >= 0
+    assert bottom <= 900
+    assert top < boxes["trials-0"][0] < boxes["trials-0"][1] <= bottom
+    assert boxes["trials-0"][1] - boxes["trials-0"][0] > 300  # and it is drawn
+    tops = [boxes[name][0] for name in ("verdict", "comparison", "checks", "more")]
+    assert tops == sorted(tops)
+
+
+def test_an_address_unfolds_what_it_names(page: Path) -> None:
+    for name, unfolded in (("LR01", "other-checks"), ("facts", "facts"), ("LR07", None)):
+        dom = chromium.run("--dump-dom", f"{page.as_uri()}#{name}")
+        opened = re.findall(r'<details id="([^"]+)" open', dom)
+        assert opened == ([unfolded] if unfolded else [])
+
+
+def test_the_page_prints_unfolded(page: Path, tmp_path: Path) -> None:
+    sheets = chromium.print_pages(page, tmp_path / "page.pdf")
+    html = page.read_text(encoding="utf-8")
+    for name, change in (("open", "<details open "), ("gone", "<details hidden ")):
+        (tmp_path / f"{name}.html").write_text(html.replace("<details ", change), encoding="utf-8")
+    unfolded = chromium.print_pages(tmp_path / "open.html", tmp_path / "open.pdf")
+    without = chromium.print_pages(tmp_path / "gone.html", tmp_path / "gone.pdf")
+    assert without < sheets == unfolded
 
 
 def test_the_measure_sees_faults(tmp_path: Path) -> None:

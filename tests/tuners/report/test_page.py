@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from report_studies import (
+    BOUNDS,
     make_comparison,
     make_curve,
     make_facts,
@@ -21,7 +24,8 @@ from report_studies import (
 )
 
 from search_spaces import LearningRateBounds
-from tuners import write_report
+from tuners import choose, narrow, write_report
+from tuners.comparison.result import Comparison
 from tuners.curves.loss_curve import LossCurve
 from tuners.study.recording import record
 
@@ -36,6 +40,7 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.numbers: list[tuple[list[str], Any, str]] = []
         self.text: list[str] = []
+        self.folds: dict[str, bool] = {}  # whether what carries an id is folded away
         self._open: list[str] = []
         self.scripts: list[str] = []
         self.feed(html)
@@ -43,6 +48,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
         self.tags.append((tag, found))
+        if found.get("id"):
+            self.folds[found["id"] or ""] = "details" in self._open
         if tag not in ("meta", "link", "br", "wbr", "path", "circle", "rect"):
             self._open.append(tag)
         if tag == "data":
@@ -103,12 +110,12 @@ def check_page(page: Page, summary: dict[str, Any], html: str) -> None:
         if tag == "figure":
             label = attributes["aria-label"] or ""
             assert any(character.isdigit() for character in label)
-            assert label in html.replace("&#39;", "'").replace("&gt;", ">") or label in page.words
+            assert label not in page.words  # what is read aloud is no second caption
 
 
 @pytest.mark.slow  # draws a page
 def test_a_full_study(tmp_path: Path) -> None:
-    study = make_study(comparison=make_comparison(0.02))
+    study = make_study(comparison=make_comparison(0.02), facts=make_facts(repeats_shared=330))
     page, summary, html = read(study, tmp_path)
     check_page(page, summary, html)
     keys = {".".join(key) for key, _, _ in page.numbers}
@@ -124,21 +131,9 @@ def test_a_full_study(tmp_path: Path) -> None:
     }
     ids = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
     assert len(ids) == len(set(ids))
-    order = [
-        "verdict",
-        "choice",
-        "trials-0",
-        "facts",
-        "loss-curve-0",
-        "best-so-far",
-        "pairs",
-        "learning-curves",
-        "scores",
-        "cost",
-        "all-trials",
-        "repeat",
-        "limits",
-    ]
+    order = ["verdict", "trials-0", "comparison", "pairs", "checks", "more", "other-checks"]
+    order += ["range-test", "loss-curve-0", "all-trials", "best-so-far", "epochs"]
+    order += ["learning-curves", "confusion", "cost", "facts", "limits", "repeat"]
     assert [name for name in ids if name in order] == order
     assert "lr-range-search --seed 0" in page.words
     assert not (tmp_path / "trials.csv").exists()
@@ -216,6 +211,67 @@ def test_studies_with_parts_missing(tmp_path: Path) -> None:
         page, summary, html = read(study, tmp_path / name)
         check_page(page, summary, html)
     assert "are running" in page.words
+
+
+@pytest.mark.slow  # draws a page
+def test_failed_checks_are_open_and_all_else_is_folded(tmp_path: Path) -> None:
+    page, summary, _ = read(make_study(facts=make_facts(repeats_shared=330)), tmp_path)
+    folded = {check["code"]: page.folds[check["code"]] for check in summary["checks"]}
+    failed = {c["code"]: c["outcome"] == "failed" for c in summary["checks"]}
+    assert {code: not fold for code, fold in folded.items()} == failed
+    assert True in failed.values()
+    assert not page.folds["trials-0"]
+    assert not page.folds["pairs"]
+    for name in ("loss-curve-0", "learning-curves", "trials-table"):
+        assert page.folds[name]
+    assert {"open": None} not in [attributes for tag, attributes in page.tags if tag == "details"]
+
+
+@pytest.mark.slow  # draws a page
+def test_a_study_that_was_only_narrowed_has_no_empty_sections(tmp_path: Path) -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    narrow(study, BOUNDS)
+    study.optimize(lambda trial: trial.suggest_float("learning_rate", 1e-5, 1, log=True), 6)
+    page, summary, html = read(study, tmp_path)
+    check_page(page, summary, html)
+    assert "<title>Learning rate search inside measured bounds: " in html
+    assert summary["headline"].endswith("not compared with a baseline")
+    assert 'class="empty"' not in html
+    for name in ("comparison", "epochs", "confusion"):
+        assert name not in page.folds
+    assert not page.folds["trials-0"]
+    read(optuna.create_study(), tmp_path / "empty")
+    empty = (tmp_path / "empty" / "report.html").read_text(encoding="utf-8")
+    for words in ("<table", "<figure", 'id="range-test"', 'id="all-trials"', 'id="cost"'):
+        assert words not in empty
+
+
+@pytest.mark.slow  # draws a page
+def test_a_range_test_alone_explains_itself_by_its_curve(tmp_path: Path) -> None:
+    study = make_study(bare=True)
+    record(study, curve=make_curve(), bounds=make_bounds())
+    page, summary, html = read(study, tmp_path)
+    check_page(page, summary, html)
+    assert "<title>Learning rate range test: " in html
+    assert page.folds["loss-curve-0"] is False
+
+
+@pytest.mark.slow  # draws a page
+def test_a_rate_is_written_one_way(tmp_path: Path) -> None:
+    trials = [make_trial(1.0653e-4 * 1.3**i, 0.47 + 0.001 * i, i, low=1e-5) for i in range(8)]
+    study = make_study(trials=trials, bounds=None, comparison=make_small(1.0653e-4))
+    record(study, choice=choose(study))
+    _, summary, html = read(study, tmp_path)
+    assert summary["paste"] == "keras.optimizers.Adam(learning_rate=1.07e-4)"
+    shown = re.sub("<(script|style).*?</\\1>|<[^>]*>", " ", html, flags=re.S)
+    assert "1.07e-4" in shown
+    assert not re.search(r"\d(\.\d+)?e-0\d|\b0\.000[1-9]\d*\b", shown)
+
+
+def make_small(rate: float) -> Comparison:
+    plain = make_comparison(0.02)
+    changes: Any = {"chosen_learning_rate": rate, "recommended_learning_rate": rate}
+    return dataclasses.replace(plain, **changes)
 
 
 @pytest.mark.slow
