@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from search_spaces._picture import rate_axis
 from tuners.figures.style import (
     BLUE,
     INK,
@@ -16,7 +17,6 @@ from tuners.figures.style import (
     WIDE,
     legend_above,
     new_figure,
-    rate_axis,
     styled,
 )
 

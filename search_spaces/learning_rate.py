@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 
 from search_spaces._input import InputError, check_choice, check_pair, check_range, check_whole
-from tuners.figures.curves import draw_bounds
-from tuners.figures.notebook import new_axes, notebook_html
-from tuners.figures.words import rate
+from search_spaces._picture import draw_bounds, new_axes, notebook_html
+from search_spaces._words import rate
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -122,7 +121,7 @@ class LearningRateBounds:
         return f"{self.describe()}. {self.reason}"
 
     def _repr_html_(self) -> str:
-        return notebook_html(str(self), self.plot().figure)
+        return notebook_html(str(self), self.plot())
 
     def plot(self, ax: Axes | None = None, baseline: float | None = None) -> Axes:
         """Draw the bounds and the suggestion on a log axis; never shows a window.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
@@ -60,6 +62,44 @@ def test_the_wheel_installs_the_command_and_the_licence(wheel):
     assert "MIT License" in texts["LICENSE"]
     assert "Requires-Dist: tensorboard" in texts["METADATA"]
     assert "Provides-Extra: gp" in texts["METADATA"]
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    """A fresh environment in which the wheel is installed, and what it depends on can be found."""
+    place = tmp_path_factory.mktemp("environment") / "venv"
+    venv.create(place, symlinks=True)
+    python = place / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    subprocess.run([*install, "--no-deps", "--no-index", str(wheel)], check=True, timeout=120)
+    (packages,) = place.glob("lib/python*/site-packages")
+    # a plain line: our editable installation, in a .pth file of its own there, is not read
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return place
+
+
+def test_the_installed_command_does_the_job_in_another_folder(installed, tmp_path) -> None:
+    job = "--trials 2 --splits 1 --epochs 1 --pairs 1 --bounds 1e-4 1e-3 --quiet --out here"
+    command = [str(installed / "bin" / "lr-range-search"), *job.split()]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "report: here/report.html" in done.stdout
+    assert {"report.html", "report.json", "study.db"} <= {
+        path.name for path in (tmp_path / "here").iterdir()
+    }
+    code = "import tuners, search_spaces; print(tuners.__file__); print(search_spaces.__file__)"
+    found = subprocess.run(
+        [str(installed / "bin" / "python"), "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for path in found.stdout.split():
+        assert Path(path).is_relative_to(installed)
+        assert (Path(path).parent / "py.typed").is_file()
 
 
 def test_the_wine_task_works_from_the_unpacked_wheel_in_another_folder(wheel, tmp_path):

@@ -158,6 +158,43 @@ def test_curves_statistics_records_and_reports_work_without_tensorflow() -> None
     assert names == ["learning_rate", "learning_rate"]
 
 
+WITHOUT_KERAS = """
+import sys, json, tempfile
+for name in ('tensorflow', 'keras', 'keras_tuner'): sys.modules[name] = None
+import numpy as np, optuna, tuners
+from search_spaces import TuningTask
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+rates = np.geomspace(1e-6, 10, 200)
+curve = tuners.LossCurve(rates, 2.3 - 1.4 / (1 + (1e-2 / rates) ** 2) + (rates / 0.5) ** 2)
+sampler = tuners.NarrowedSampler({'lr': curve.bounds()}, optuna.samplers.RandomSampler(seed=0))
+study = optuna.create_study(sampler=sampler)
+study.optimize(lambda trial: abs(trial.suggest_float('lr', 1e-6, 1, log=True) - 0.01), 9)
+tuners.narrow(study, curve, name='lr')
+tuners.record(study, choice=tuners.choose(study))
+page = tuners.write_report(study, tempfile.mkdtemp())
+task = TuningTask('toy', lambda: None, (rates[:, None], rates), (rates[:, None], rates))
+said = {'page': page.read_text()[:15], 'trials': len(study.get_trials(states=(1,)))}
+for call in ('range_test(task)', 'train(task, [1e-3], [0], epochs=1)', 'search(task, (1e-3, 1.0))',
+             'compare(task, 0.1)', 'LearningRateRangeTest', 'OptunaOracle', 'PopulationTuner'):
+    try:
+        eval('tuners.' + call)
+    except ModuleNotFoundError as error:
+        said[call] = str(error)
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.slow
+def test_what_needs_keras_says_what_to_install_and_the_rest_works_without() -> None:
+    said = fresh(WITHOUT_KERAS)
+    assert said.pop("page") == "<!doctype html>"
+    assert said.pop("trials") == 9
+    assert len(said) == 7
+    for call, message in said.items():
+        assert message.startswith(f"{call.split('(')[0]} needs ")
+        assert re.search(r"not installed here; run: pip install (tensorflow|keras)", message)
+
+
 def test_no_module_carries_a_public_functions_name() -> None:
     for room, folder in ((tuners, "tuners"), (search_spaces, "search_spaces")):
         modules = {path.stem for path in (ROOT / folder).iterdir() if path.suffix == ".py"}

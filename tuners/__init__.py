@@ -75,7 +75,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        try:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        except ModuleNotFoundError as error:
+            if error.name in ("tensorflow", "keras", "keras_tuner"):
+                from tuners._checks import needs
+
+                raise ModuleNotFoundError(needs(name, error.name), name=error.name) from None
+            raise
     raise AttributeError(f"module 'tuners' has no attribute {name!r}")
 
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 
 from search_spaces._input import InputError, check_pair, check_rate
-from tuners.figures.curves import draw_bounds
-from tuners.figures.notebook import new_axes, notebook_html
+from search_spaces._picture import draw_bounds, new_axes, notebook_html
 from tuners.figures.search import draw_choice
 from tuners.figures.words import rate
 from tuners.study.recording import read_entry
@@ -111,7 +110,7 @@ class Choice:
         return f"{self.describe()}. {self.reason}"
 
     def _repr_html_(self) -> str:
-        return notebook_html(self.reason, self.plot().figure)
+        return notebook_html(self.reason, self.plot())
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the fitted curve, its band, the plateau, the rate and the baseline; opens no window.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from search_spaces.task import TuningTask, data_hash
-from tuners._checks import InputError, check_rate, check_whole
+from tuners._checks import InputError, check_rate, check_whole, require_keras
 from tuners._progress import progress_bar
 from tuners.comparison.pairs import (
     PAIRS_AT_ONCE,
@@ -105,6 +105,7 @@ def compare(
         >>> compare(tasks, 0.18).verdict  # doctest: +SKIP
         'no_difference_shown'
     """
+    require_keras("compare")
     cure = "pass e.g. choose(study).learning_rate"
     chosen_rate = check_rate(learning_rate, "learning_rate", cure=cure)
     study = None if study is None else as_study(study)

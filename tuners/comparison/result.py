@@ -11,13 +11,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from search_spaces._input import InputError
+from search_spaces._picture import new_axes, notebook_html
 from tuners.comparison.statistics import (
     VERDICTS,
     judge_pairs,
     paired_t_interval,
     proportion_noise,
 )
-from tuners.figures.notebook import new_axes, notebook_html
 from tuners.figures.search import draw_gains
 from tuners.figures.words import rate, signed
 from tuners.study.recording import read_entry
@@ -199,7 +199,7 @@ class Comparison:
         return self.summary()
 
     def _repr_html_(self) -> str:
-        return notebook_html(self.summary(), self.plot().figure)
+        return notebook_html(self.summary(), self.plot())
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the gain of every pair and the mean with its intervals, without a window.

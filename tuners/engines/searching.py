@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
-from tuners._checks import check_choice, check_rate, check_whole
+from tuners._checks import check_choice, check_rate, check_whole, require_keras
 from tuners._progress import progress_bar
 from tuners.curves.loss_curve import LossCurve
 from tuners.engines import optuna_engine
@@ -120,6 +120,7 @@ def search(
         >>> study.best_params  # doctest: +SKIP
         {'learning_rate': 0.001}
     """
+    require_keras("search")
     check_choice(engine, ENGINES, "engine")
     if sampler is None:
         sampler = default_sampler(len(task) if isinstance(task, Mapping) else 1)

@@ -11,38 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from search_spaces._picture import draw_bounds, rate_axis
 from tuners.figures import style
 from tuners.figures.style import NARROW, WIDE, numbers, padded
 from tuners.figures.words import label, rate
 
 MOST_POINTS = 400  # of a line in a page
 _LOSSES = {"ramp": "loss of the batch", "per_epoch": "loss of the epoch"}
-
-
-def draw_bounds(
-    ax: Axes, rates: Sequence[float], bounds: Mapping[str, Any] | None, baseline: float | None
-) -> None:
-    """Make x a log axis of rates, shade the bounds on it, mark suggestion and baseline.
-
-    Args:
-        ax: Where.
-        rates: The rates that are drawn; the axis holds them and the bounds.
-        bounds: `LearningRateBounds.to_dict()`, or None.
-        baseline: A rate, or None.
-    """
-    lines = [] if baseline is None else [("baseline", baseline, style.ORANGE, ":")]
-    ends = []
-    if bounds:
-        ends = [bounds["low"], bounds["high"]]
-        words = f"bounds ({bounds['status']}): {rate(ends[0])} to {rate(ends[1])}"
-        ax.axvspan(*ends, facecolor=style.GREEN, alpha=0.1, linewidth=0, zorder=0.5, label=words)
-        for end in ends:
-            ax.axvline(end, color=style.GREEN, linewidth=1.4)
-        lines.insert(0, ("suggestion", bounds["suggestion"], style.PURPLE, "--"))
-    for name, value, colour, dashes in lines:
-        words = f"{name} {rate(value)}"
-        ax.axvline(value, color=colour, linestyle=dashes, linewidth=1.6, label=words)
-    style.rate_axis(ax, [*rates, *ends, *(line[1] for line in lines)])
 
 
 def draw_loss_curve(
@@ -185,6 +160,6 @@ def plain_lines(
     ax.set(xlabel="epoch", ylabel="value", title=title)
     if rates is not None and chosen is not None:
         ax.axvline(chosen, color=style.ORANGE, linestyle="--", label=f"chosen: {rate(chosen)}")
-        style.rate_axis(ax, [*rates, chosen])
+        rate_axis(ax, [*rates, chosen])
     style.legend_above(figure)
     return figure

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from search_spaces._picture import rate_axis
 from tuners.figures import style
 from tuners.figures.style import CARD, INK, NARROW, WIDE, numbers, padded
 from tuners.figures.words import label, rate, tick
@@ -83,7 +84,7 @@ def trials_by_rate(
     rows = {kind: worse + (row + 0.5) * step for row, kind in enumerate(aside)}
     span = [bounds["low"], bounds["high"]] if bounds else []
     known = [] if baseline is None else [baseline]
-    style.rate_axis(ax, [*(mark.rate for mark in marks), *span, *known])
+    rate_axis(ax, [*(mark.rate for mark in marks), *span, *known])
     if bounds:
         words = f"bounds: {rate(span[0])} to {rate(span[1])}"
         ax.axvspan(*span, facecolor=style.GREEN, alpha=0.1, linewidth=0, zorder=0.5, label=words)
@@ -92,7 +93,7 @@ def trials_by_rate(
     if choice:
         draw_choice(ax, choice)
     elif best is not None:
-        _name_rate(ax, best, f"best trial {rate(best)}", INK, "-")
+        _name_rate(ax, best, f"best trial {rate(best)}", INK, "-", other=baseline)
     for kind, (shape, face, edge) in _KINDS.items():
         xs, errors = ([getattr(mark, part) for mark in found[kind]] for part in ("rate", "error"))
         ys = numbers([rows.get(kind, mark.value) for mark in found[kind]])
@@ -119,13 +120,24 @@ def draw_choice(ax: Axes, choice: Mapping[str, Any]) -> None:
     words = f"plateau: {rate(choice['plateau'][0])} to {rate(choice['plateau'][1])}"
     place = ax.get_xaxis_transform()
     ax.plot(choice["plateau"], [0.02] * 2, color=style.PURPLE, transform=place, label=words, **wide)
-    _name_rate(ax, choice["learning_rate"], f"chosen {rate(choice['learning_rate'])}", INK, "-")
+    at, other = choice["learning_rate"], choice["baseline_learning_rate"]
+    _name_rate(ax, at, f"chosen {rate(at)}", INK, "-", other=other)
 
 
-def _name_rate(ax: Axes, at: float, words: str, colour: str, line: str, row: int = 0) -> None:
-    """Draw a line at a rate, named above the axes in one of two rows, so that no two names meet."""
+def _name_rate(
+    ax: Axes,
+    at: float,
+    words: str,
+    colour: str,
+    line: str,
+    row: int = 0,
+    other: float | None = None,
+) -> None:
+    """Draw a line at a rate, named above the axes in one of two rows, away from another line."""
     ax.axvline(at, 0, 1 + 0.06 * row, color=colour, linestyle=line, linewidth=1.6, clip_on=False)
-    left = at < math.sqrt(math.prod(ax.get_xlim()))
+    low, high = map(math.log, ax.get_xlim())
+    place = (math.log(at) - low) / (high - low)
+    left = at > other if other and 0.2 < place < 0.8 else place < 0.5  # near an edge: inwards
     look: Any = {"ha": "left" if left else "right", "color": colour}
     look |= {"xytext": (-2 if left else 2, 4 + 16 * row), "textcoords": "offset points"}
     ax.annotate(words, (at, 1), xycoords=("data", "axes fraction"), **look)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -13,10 +12,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from tuners.figures.words import rate, tick
+from search_spaces import _picture
+from tuners.figures.words import tick
 
 WIDE, NARROW = 860, 380  # pixels at which a page shows a figure, on a screen and on a phone
 # a page replaces each by its own variable of this name, so that it follows light, dark and print
@@ -26,10 +26,10 @@ PALETTE = {
     "grid": "#eceeef",
     "card": "#ffffff",
     "blue": "#0072b2",
-    "orange": "#b26f00",
-    "green": "#00795a",
+    "orange": _picture.ORANGE,
+    "green": _picture.GREEN,
     "red": "#c04f00",
-    "purple": "#a8487f",
+    "purple": _picture.PURPLE,
 }
 INK, SOFT, GRID, CARD, BLUE, ORANGE, GREEN, RED, PURPLE = PALETTE.values()
 STYLE: Any = {
@@ -89,19 +89,6 @@ def legend_above(figure: Figure) -> None:
     figure.legend(
         named.values(), named.keys(), loc=place, ncols=columns, columnspacing=1.4, handlelength=1.9
     )
-
-
-def rate_axis(ax: Axes, rates: Sequence[float]) -> None:
-    """Make x a log axis of learning rates with some room at both ends."""
-    low, high = math.log10(min(rates)), math.log10(max(rates))
-    room = max(0.04 * (high - low), 0.05)
-    ax.set_xscale("log")
-    ax.set_xlim(10 ** (low - room), 10 ** (high + room))
-    few = high - low < 2.2  # decades
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=9))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: rate(value)))
-    ax.set_xlabel("learning rate (log scale)")
 
 
 def padded(values: Sequence[float] | NDArray[np.float64], share: float) -> tuple[float, float]:

@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 
 from search_spaces.task import TuningTask, is_dataset
-from tuners._checks import InputError, check_choice, check_pair, check_range, check_whole
+from tuners._checks import (
+    InputError,
+    check_choice,
+    check_pair,
+    check_range,
+    check_whole,
+    require_keras,
+)
 from tuners._progress import progress_bar
 from tuners.curves.loss_curve import LossCurve
 from tuners.range_tests.sources import BATCH_SIZE, as_task
@@ -102,6 +109,7 @@ def range_test(
         >>> curve.bounds().status  # doctest: +SKIP
         'ok'
     """
+    require_keras("range_test")
     check_choice(mode, ("ramp", "per_epoch"), "mode")
     low, high = check_pair(declared, "declared")
     if low == high:

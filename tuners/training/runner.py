@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from search_spaces.task import TuningTask
-from tuners._checks import InputError, check_choice, check_whole
+from tuners._checks import InputError, check_choice, check_whole, require_keras
 from tuners.training import records
 from tuners.training.records import How, Plan, StepRecord, TrainingRecord
 
@@ -73,6 +73,12 @@ def train(
         >>> record.val_loss.shape  # doctest: +SKIP
         (2, 1)
     """
+    require_keras("train")
+    if not isinstance(task, TuningTask):
+        raise InputError(
+            f"`task` must be a TuningTask, but got {type(task).__name__}; pass "
+            "TuningTask(name, build_model, train, validation)."
+        )
     from tuners.training import epochs as epoch_training
 
     rates, lane_seeds = _check_lanes(learning_rates, seeds)
