@@ -26,7 +26,7 @@ from tuners.report.trial_rows import (
     shown_curves,
     trial_rows,
 )
-from tuners.study.parameters import float_distributions, pick_rate
+from tuners.study.parameters import float_distributions, objective_name, pick_rate
 from tuners.study.passwords import hide_passwords
 from tuners.study.schema import gather_facts, plain
 
@@ -96,7 +96,7 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
         "title": str(facts.get("task") or study.study_name),
         "study_name": hide_passwords(study.study_name),
         "as_of": _last_moment(stored),
-        "objective": str(facts.get("objective") or "objective value"),
+        "objective": str(facts.get("objective") or objective_name(study) or "objective value"),
         "direction": direction,
         "parameter": parameter,
         **main,

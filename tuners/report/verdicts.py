@@ -95,7 +95,7 @@ def _not_compared(summary: Mapping[str, Any]) -> dict[str, Any]:
         recommended, headline = best["learning_rate"], "A search without a learning rate"
         inside = f" inside {rate(bounds['low'])} to {rate(bounds['high'])}" if bounds else ""
         sentence = f"Trial {best['number']} is the best of {len(summary['trials'])}{inside}, with "
-        sentence += f"{number(best['value'])} in {summary['objective']}. "
+        sentence += f"{summary['objective']} {number(best['value'])}. "
         sentence += (
             "No parameter of the study is a learning rate."
             if recommended is None
@@ -154,11 +154,16 @@ def measure(comparison: Mapping[str, Any]) -> str:
 
 def limits(summary: Mapping[str, Any]) -> list[str]:
     """Return what the study did not vary or could not know, a sentence each."""
-    comparison, facts = summary["comparison"], summary["facts"]
-    found = [
-        "Model, data, batch size and the other settings of the optimizer were held fixed. The "
-        "verdict holds for this task, not for learning rates in general."
-    ]
+    comparison, known = summary["comparison"], {"optimizer", *summary["parameters"]}
+    others = dict.fromkeys(name for row in summary["trials"] for name in row["params"])
+    found = []
+    if names := ", ".join(name for name in others if name not in known):
+        found.append(f"The trials varied {names} too, so their scores tell of more than the rate.")
+    if comparison:
+        found.append(
+            "Model, data, batch size and the other settings of the optimizer were held fixed. The "
+            "verdict holds for this task, not for learning rates in general."
+        )
     if comparison and comparison["pairs"]:
         found += [
             "Each pair had its own split, weights and batch order. The test rows were the same "
@@ -171,9 +176,8 @@ def limits(summary: Mapping[str, Any]) -> list[str]:
         if comparison["optimistic"]:
             found.append("There is no test data. The same rows picked the epoch and the verdict.")
     if summary["trials"]:
-        by = f" by {facts['engine']}" if isinstance(facts.get("engine"), str) else ""
-        found.append(f"There was one search{by} with one seed. Another seed tries other rates.")
-    found.append("There was one machine. On another one, single runs can differ.")
+        found.append("Another seed of the search would try other rates.")
+    found.append("On another machine single runs can differ.")
     return found
 
 

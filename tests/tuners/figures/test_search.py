@@ -22,6 +22,7 @@ CHOICE = {
     "band": [[0.48, 0.47, 0.5], [0.52, 0.49, 0.54]],
     "plateau": [5e-4, 2e-3],
     "learning_rate": 1e-3,
+    "baseline_learning_rate": None,
 }
 MARKS = [Mark(3e-4, 0.5, error=0.01), Mark(1e-3, 0.47, error=0.02), Mark(3e-3, 0.53)]
 
@@ -64,12 +65,15 @@ def test_baseline_bounds_and_choice_are_always_on_the_axis(baseline: float) -> N
 @pytest.mark.parametrize("width", [380, 860])
 @pytest.mark.parametrize("baseline", [1e-3, 1.1e-3, 9e-4, 0.1, 1e-6])
 def test_the_names_of_rates_do_not_meet(width: int, baseline: float) -> None:
-    figure = trials_by_rate(MARKS, BOUNDS, baseline, "val_loss", choice=CHOICE, width=width)
+    choice = CHOICE | {"baseline_learning_rate": baseline}
+    figure = trials_by_rate(MARKS, BOUNDS, baseline, "val_loss", choice=choice, width=width)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     names = [text.get_window_extent(canvas.get_renderer()) for text in figure.axes[0].texts]
-    one, other = names
+    line = figure.axes[0].transData.transform((baseline, 0))[0]
+    one, other = names  # baseline, chosen
     assert not one.overlaps(other)
+    assert not other.x0 + 3 < line < other.x1 - 3
     for box in names:
         assert box.x0 >= 0
         assert box.x1 <= width

@@ -164,7 +164,10 @@ def test_a_foreign_objective_with_recorded_bounds() -> None:
     assert summary["parameter"] == "learning_rate"
     assert summary["recommended_learning_rate"] == summary["best_trial"]["learning_rate"]
     assert summary["headline"].endswith(": not compared with a baseline")
-    assert "is the best of 6 inside 1.1e-4 to 0.0095, with" in summary["sentence"]
+    assert "is the best of 6 inside 1.1e-4 to 0.0095, with objective value" in summary["sentence"]
+    with pytest.warns(optuna.exceptions.ExperimentalWarning):
+        study.set_metric_names(["val_loss"])
+    assert summarize(study)["objective"] == "val_loss"
     assert summary["command"] is None
 
 
@@ -177,7 +180,9 @@ def test_the_learning_rate_is_found_by_its_name_or_its_log_scale(name: str) -> N
         return trial.suggest_float(name, 1e-5, 1e-1, log=True)
 
     study.optimize(objective, n_trials=3)
-    assert summarize(study)["parameter"] == name
+    summary = summarize(study)
+    assert summary["parameter"] == name
+    assert summary["limits"][0].startswith("The trials varied dropout too")
 
 
 def test_a_study_without_any_rate() -> None:
