@@ -38,7 +38,7 @@ def main(max_trials=10, epochs=10, directory="runs/keras_tuner_bayesian"):
         overwrite=True,
         seed=1,
     )
-    curve = range_test(lambda: DigitsModel().build(keras_tuner.HyperParameters()), x_train, y_train)
+    curve = range_test(tuner, x_train, y_train, epochs=epochs, batch_size=32)
     narrow(tuner, curve, name="lr")
     tuner.search(x_train, y_train, epochs=epochs, validation_data=(x_val, y_val), verbose=0)
     tuner.results_summary(num_trials=3)

@@ -38,7 +38,7 @@ def main(max_epochs=9, directory="runs/keras_tuner_hyperband"):
         overwrite=True,
         seed=1,
     )
-    curve = range_test(lambda: build_model(keras_tuner.HyperParameters()), x_train, y_train)
+    curve = range_test(build_model, x_train, y_train, epochs=max_epochs, batch_size=32)
     narrow(tuner, curve)
     stop_early = keras.callbacks.EarlyStopping(monitor="val_loss", patience=3)
     tuner.search(

@@ -50,7 +50,7 @@ def objective(trial):
 
 
 study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
-narrow(study, range_test(build_model, x_train, y_train, validation=(x_valid, y_valid)))
+narrow(study, range_test(build_model, x_train, y_train, epochs=EPOCHS, batch_size=32))
 study.optimize(objective, n_trials=N_TRIALS)
 
 print(f"best loss {study.best_value:.4f} with {study.best_params}")

@@ -1,4 +1,4 @@
-"""A learning rate as a short text: one notation wherever a user reads one."""
+"""Learning rates and counts as short texts: one notation wherever a user reads one."""
 
 from __future__ import annotations
 
@@ -18,3 +18,13 @@ def rate(value: float | None) -> str:
         return f"{value:.3g}"
     mantissa, exponent = f"{value:.2e}".split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things, the noun in its plural but for one.
+
+    Example:
+        >>> count(1, "seed"), count(1200, "seed")
+        ('1 seed', '1,200 seeds')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -19,7 +19,7 @@ NAMES = ("keras_tuner_bayesian", "keras_tuner_hyperband")
 @pytest.mark.parametrize("name", NAMES)
 def test_runs_and_narrows(name: str, when: str, tmp_path: Path) -> None:
     main = runpy.run_path(str(EXAMPLES / f"{name}_{when}.py"))["main"]
-    size = {"max_trials": 2, "epochs": 1} if "bayesian" in name else {"max_epochs": 2}
+    size = {"max_trials": 2, "epochs": 5} if "bayesian" in name else {"max_epochs": 5}
     tuner = main(directory=tmp_path, **size)
     rate = "lr" if "bayesian" in name else "sgd/learning_rate"
     (entry,) = (entry for entry in tuner.oracle.hyperparameters.space if entry.name == rate)

@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def test_runs_and_narrows(name: str) -> None:
     script = EXAMPLES / f"optuna_objective_{name}.py"
     run = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", str(script), "3", "1"],
+        [sys.executable, "-W", "error::UserWarning", str(script), "3", "5"],
         capture_output=True,
         text=True,
         check=False,

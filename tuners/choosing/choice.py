@@ -120,8 +120,7 @@ class Choice:
         """
         ax = new_axes() if ax is None else ax
         draw_bounds(ax, self.rates or self.plateau, None, self.baseline_learning_rate)
-        if self.rates:
-            draw_choice(ax, self.to_dict())
+        draw_choice(ax, self.to_dict())
         ax.set_ylabel(self.objective or "objective value")
         ax.legend(loc="best", fontsize="small")
         return ax

@@ -184,7 +184,6 @@ class Comparison:
         if self.pairs:
             gain = signed(self.mean_difference) + _ends(self.interval, " (95 % interval {})")
             lines.append(f"mean gain in {self.measured} {gain}; above 0 favours {one}")
-            lines.append(f"pairs won {self.wins:g} of {self.pairs}, each with a seed of its own")
         if self.accuracy_gain is not None:
             lines.append(
                 f"gain in accuracy {signed(self.accuracy_gain)}{_ends(self.accuracy_interval)}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search_spaces._words import count
 from tuners.curves.smoothing import Values, finite_table
 
 FEWEST_ROWS = 8  # distinct rates below which a ramp shows no shape
@@ -43,7 +44,7 @@ def check_points(rates: Values, table: Values, fewest: int = FEWEST_ROWS) -> Fin
     if distinct < fewest:
         return Finding(
             "too_few_points",
-            f"{distinct} rate(s) were measured and {fewest} are needed; measure more.",
+            f"{count(distinct, 'rate')} measured; {fewest} are needed, measure more.",
         )
     rows = np.flatnonzero(finite.mean(axis=1) >= 0.5)
     if not rows.size or rows[0] > len(rates) // 4:

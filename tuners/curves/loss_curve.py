@@ -20,7 +20,7 @@ from tuners.curves.bounds import read_bounds
 from tuners.curves.published_rules import apply_rule
 from tuners.curves.smoothing import finite_table, is_sparse, smooth_curve
 from tuners.figures.curves import draw_loss_curve
-from tuners.figures.words import rate
+from tuners.figures.words import count, rate
 
 KINDS = ("ramp", "sweep", "per_epoch")
 
@@ -152,7 +152,7 @@ class LossCurve:
             'learning rate 9.76e-4 to 0.0549, try 0.00732 (1 seed, 3.1 s)'
         """
         bounds = self.bounds()
-        cost = [f"{self.seeds} seed{'s' * (self.seeds > 1)}"]
+        cost = [count(self.seeds, "seed")]
         if self.trainings is not None:
             cost.append(f"{self.trainings:.1f} trainings' steps")
         if self.seconds is not None:

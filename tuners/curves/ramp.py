@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from search_spaces._words import count
 from tuners.curves.finding import Finding, check_points
 from tuners.curves.smoothing import Descent, Values, head_rows, smooth_descent
 
@@ -125,8 +126,8 @@ def _decided(descent: Descent, mean: Values) -> Finding:
     below, above = BELOW + extra, ABOVE - extra
     return Finding(
         "ok",
-        f"The mean loss of {seeds} seed(s) is lowest at rate {10**lowest:.2g} as the rate rises; "
-        f"the best constant rates lie a factor of {10**above:.2g} to {10**below:.2g} below.",
+        f"The mean loss of {count(seeds, 'seed')} is lowest at rate {10**lowest:.2g} as the rate "
+        f"rises; the best constant rates lie a factor of {10**above:.2g} to {10**below:.2g} below.",
         low=lowest - below,
         high=lowest - above,
         suggestion=lowest - 0.5 * (below + above),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from search_spaces._words import count
 from tuners.curves.finding import Finding
 from tuners.curves.response import WIDTH, fit_response
 from tuners.curves.smoothing import Values, finite_table
@@ -32,7 +33,7 @@ def read_sweep(rates: Values, table: Values) -> Finding:
     if len(distinct) < FEWEST_RATES:
         return Finding(
             "too_few_points",
-            f"{len(distinct)} rate(s) were measured and {FEWEST_RATES} are needed; measure more.",
+            f"{count(len(distinct), 'rate')} measured; {FEWEST_RATES} are needed, measure more.",
         )
     if len(measured) < FEWEST_RATES - 1:
         return Finding(
@@ -65,8 +66,8 @@ def read_sweep(rates: Values, table: Values) -> Finding:
         )
     return Finding(
         "ok",
-        f"The trainings of {table.shape[1]} seed(s) are lowest at rate {10**best:.2g}, and cannot "
-        f"be told from it from {10**low:.2g} to {10**high:.2g}.",
+        f"The trainings of {count(table.shape[1], 'seed')} are lowest at rate {10**best:.2g}, and "
+        f"cannot be told from it from {10**low:.2g} to {10**high:.2g}.",
         low=low - WIDTH,
         high=high + WIDTH,
         suggestion=best,

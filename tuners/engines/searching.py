@@ -23,7 +23,7 @@ from tuners.engines.names import DIRECTIONS, ENGINES, TUNERS, Direction, default
 from tuners.engines.opening import asked_settings, model_settings, open_study
 from tuners.engines.plan import Branch, SearchPlan, rate_parameter
 from tuners.engines.samplers import check_sampler, make_pruner, pruner_name
-from tuners.figures.words import rate
+from tuners.figures.words import count, rate
 from tuners.integrations.narrowing import as_bounds
 from tuners.study.metadata import check_objective, machine_facts, task_facts
 from tuners.study.parameters import rate_of
@@ -204,7 +204,7 @@ def _warn_of_dear_test(branch: Branch, plan: SearchPlan) -> None:
 def _found(study: optuna.Study, plan: SearchPlan) -> str:
     """Return how many trials there are and which is best, in one line."""
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    words = f"{len(trials)} finished trials on {plan.splits} split{'s' * (plan.splits > 1)}"
+    words = f"{count(len(trials), 'finished trial')} on {count(plan.splits, 'split')}"
     if not trials:
         return words
     best = study.best_trial

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from search_spaces._picture import draw_bounds, rate_axis
 from tuners.figures import style
 from tuners.figures.style import NARROW, WIDE, numbers, padded
-from tuners.figures.words import label, rate
+from tuners.figures.words import count, label, rate
 
 MOST_POINTS = 400  # of a line in a page
 _LOSSES = {"ramp": "loss of the batch", "per_epoch": "loss of the epoch"}
@@ -42,7 +42,7 @@ def draw_loss_curve(
     raw = numbers(curve["losses"]).reshape(len(rates), -1)[:, :most_seeds]
     lines = ax.plot(rates, raw, color=style.SOFT, linewidth=0.7, alpha=0.35, zorder=1)
     lines[0].set_label("each seed, raw" if seeds > 1 else "raw")
-    words = f"mean of {seeds} seed{'s' * (seeds > 1)}"
+    words = f"mean of {count(seeds, 'seed')}"
     look: Any = {"color": style.BLUE, "linewidth": 2.3, "zorder": 3}
     if not curve["sparse"]:
         ax.plot(rates, mean, label=f"{words}, smoothed", **look)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from search_spaces._words import count as count
 from search_spaces._words import rate as rate
 
 

@@ -12,6 +12,7 @@ import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from tuners import Choice, record
 from tuners.choosing import choice as choice_module
@@ -99,3 +100,41 @@ def test_something_else_on_a_study_is_an_error_that_names_the_study(stored: Any)
 
 def test_the_docstring_example_runs() -> None:
     assert doctest.testmod(choice_module).failed == 0
+
+
+FITTED = Choice(
+    1.07e-4,
+    (8e-5, 2e-4),
+    (5.3e-5, 2.1e-4),
+    False,
+    "The curve is lowest at 1.07e-4.",
+    baseline_learning_rate=1e-3,
+    objective="val_loss",
+    rates=(5e-5, 1e-4, 2e-4),
+    fitted=(0.5, 0.4, 0.45),
+    band=((0.48, 0.38, 0.43), (0.52, 0.42, 0.47)),
+)
+
+
+def test_a_choice_shows_itself() -> None:
+    words = (
+        "learning rate 1.07e-4, equal within noise 5.3e-5 to 2.1e-4, the baseline not among them"
+    )
+    assert repr(FITTED) == f"Choice({words})"
+    assert str(FITTED) == f"{words}. {FITTED.reason}"
+    assert FITTED._repr_html_().startswith(f"<div><p>{FITTED.reason}</p><img src=")
+    several = replace(FITTED, optimizer="sgd", baseline_inside=None, plateau=(1e-4, 1e-4))
+    assert repr(several) == "Choice(sgd with learning rate 1.07e-4)"
+
+
+def test_a_choice_is_drawn_with_its_curve_and_its_baseline_where_there_are_any() -> None:
+    ax = FITTED.plot()
+    labels = " ".join(text.get_text() for text in ax.get_legend().get_texts())
+    assert "baseline 0.001" in labels
+    assert "plateau" in labels
+    assert ax.get_ylabel() == "val_loss"
+    low, high = ax.get_xlim()
+    assert low < 5e-5 < 1e-3 < high
+    own = Figure().add_subplot()
+    bare = Choice(1e-3, (8e-4, 2e-3), (5e-4, 3e-3), None, "by hand")
+    assert bare.plot(own) is own

@@ -126,3 +126,40 @@ def test_the_interval_of_accuracy_is_that_of_the_pairs_that_have_one() -> None:
     assert judge(lost, baseline).accuracy_interval is None
     one = make_arm([0.1] * 4, accuracy=(0.9, None, None, None))
     assert judge(one, baseline).accuracy_interval is None
+
+
+def test_a_comparison_shows_itself() -> None:
+    better = judge(
+        make_arm(np.linspace(0.1, 0.2, 8), accuracy=(0.9,) * 8),
+        make_arm(np.linspace(0.3, 0.45, 8), accuracy=(0.85, 0.87) * 4),
+    )
+    low, high = map("{:+.3g}".format, better.interval)
+    gain = f"{better.mean_difference:+.3g} ({low} to {high})"
+    assert repr(better) == (
+        "Comparison(better: 0.1 against the baseline 0.01, 8 of 8 pairs won, mean gain in test "
+        f"loss {gain})"
+    )
+    lines = better.summary().splitlines()
+    assert lines[0] == "better: 0.1 against the baseline 0.01"
+    assert lines[1].startswith("mean gain in test loss +0.225 (95 % interval +0.2")
+    assert lines[2].startswith("gain in accuracy +0.04 (+0.03")
+    assert lines[3:] == ["recommended: 0.1", better.reason]
+    assert str(better) == better.summary()
+    assert better._repr_html_().startswith("<div><p>better: 0.1 against the baseline 0.01<br>mean")
+    drawn = better.plot()
+    assert drawn.get_xlabel() == "gain in test loss"
+    (won,) = (line for line in drawn.lines if line.get_label() == "chosen rate won")
+    assert won.get_xdata() == pytest.approx(sorted(better.differences))
+
+
+def test_a_comparison_without_pairs_shows_itself() -> None:
+    same = Comparison(
+        verdict="no_difference_shown",
+        reason="The search chose the baseline.",
+        recommended_learning_rate=0.01,
+        pairs=0,
+        **SETTINGS,
+    )
+    assert repr(same) == "Comparison(no difference shown: 0.1 against the baseline 0.01, no pairs)"
+    assert same.summary().splitlines()[1:] == ["recommended: 0.01", same.reason]
+    assert same.plot().get_title() == "no pairs were trained"

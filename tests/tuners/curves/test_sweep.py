@@ -74,7 +74,7 @@ def test_bounds_are_the_plateau_and_a_width_on_both_sides() -> None:
     assert bounds.suggestion == pytest.approx(fit.best)
     assert abs(math.log10(bounds.suggestion / 1e-3)) < 0.3
     assert bounds.seeds == 3
-    assert "3 seed(s)" in bounds.reason
+    assert "3 seeds are" in bounds.reason
     cut = bounds_of(VALLEY, declared=(8e-4, 1.2e-3))
     assert (cut.low, cut.high) == (8e-4, 1.2e-3)
 

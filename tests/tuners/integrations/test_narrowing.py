@@ -183,3 +183,26 @@ def test_a_keras_tuner_goes_to_its_own_narrowing(tmp_path: Path) -> None:
     assert narrow(tuner, BOUNDS) is tuner
     entry = tuner.oracle.hyperparameters.space[0]
     assert (entry.min_value, entry.max_value) == (1e-4, 1e-2)
+
+
+def of_hp(hp):
+    return hp.Float("learning_rate", 1e-5, 1.0, sampling="log")
+
+
+@pytest.mark.slow
+def test_a_tuner_of_other_trainings_than_those_tested_is_warned_of(tmp_path: Path) -> None:
+    import keras_tuner
+
+    rates = np.geomspace(1e-7, 100, 200)
+    losses = 2.3 - 1.4 / (1 + (1e-2 / rates) ** 2) + (rates / 0.5) ** 2
+    curve = LossCurve(rates, losses, epochs=30, training_steps=40, gradient_steps=200)
+    tuner = keras_tuner.Hyperband(of_hp, "val_loss", max_epochs=9, directory=tmp_path / "a")
+    message = r"trainings of 30 epochs, but the tuner trains for 9 .* range_test\(\.\.\., epochs=9"
+    with pytest.warns(UserWarning, match=message):
+        narrow(tuner, curve)
+    fewer = keras_tuner.RandomSearch(of_hp, "val_loss", max_trials=4, directory=tmp_path / "b")
+    with pytest.warns(UserWarning, match=r"steps of 5\.0 trainings, .* only 4 trials to spend"):
+        narrow(fewer, curve)
+    enough = keras_tuner.RandomSearch(of_hp, "val_loss", max_trials=5, directory=tmp_path / "c")
+    narrow(enough, curve)
+    narrow(fewer, curve.bounds())  # that know nothing of trainings
