@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -38,6 +39,23 @@ def is_from(value: object, package: str) -> bool:
     """
     kind = value if isinstance(value, type) else type(value)
     return any(each.__module__.split(".")[0] == package for each in kind.__mro__)
+
+
+def needed_arguments(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters of a function that have no default.
+
+    Of compiled code, which does not tell, there are none.
+
+    Example:
+        >>> [each.name for each in needed_arguments(lambda hp, units=3: None)]
+        ['hp']
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [each for each in parameters if each.default is each.empty and each.kind not in kinds]
 
 
 def check_whole(

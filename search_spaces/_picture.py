@@ -47,7 +47,8 @@ def draw_bounds(
     ends = []
     if bounds:
         ends = [bounds["low"], bounds["high"]]
-        words = f"bounds ({bounds['status']}): {rate(ends[0])} to {rate(ends[1])}"
+        words = "bounds" if bounds["status"] == "ok" else f"declared range ({bounds['status']})"
+        words += f": {rate(ends[0])} to {rate(ends[1])}"
         ax.axvspan(*ends, facecolor=GREEN, alpha=0.1, linewidth=0, zorder=0.5, label=words)
         for end in ends:
             ax.axvline(end, color=GREEN, linewidth=1.4)

@@ -12,7 +12,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from search_spaces._input import InputError, check_rate, check_whole, is_number, is_whole
+from search_spaces._input import (
+    InputError,
+    check_rate,
+    check_whole,
+    is_from,
+    is_number,
+    is_whole,
+    needed_arguments,
+)
+from search_spaces._words import count
 
 Data = Any  # (x, y), (x, y, sample_weight) of arrays, or a tf.data.Dataset
 
@@ -105,6 +114,16 @@ class TuningTask:
                 f"`build_model` must be a function, but got {type(self.build_model).__name__}; "
                 "pass the function itself, not what it returns."
             )
+        if is_from(self.build_model, "keras"):
+            raise InputError(
+                "`build_model` must be a function that builds a model anew for each seed, but got "
+                f"a {type(self.build_model).__name__}; pass the function that built it."
+            )
+        if needed := ", ".join(each.name for each in needed_arguments(self.build_model)):
+            raise InputError(
+                f"`build_model` must need no arguments, but needs {needed}; pass e.g. "
+                f"lambda: build_model({needed})."
+            )
         if not (callable(self.resplit) or self.resplit in (None, "shuffle")):
             raise InputError(
                 f"`resplit` must be a function, 'shuffle' or None, but got {self.resplit!r:.80}; "
@@ -126,6 +145,15 @@ class TuningTask:
                 keep(part, check_data(data, part, materialise=self.materialise))
         if self.resplit == "shuffle":
             _check_alike(self.train, self.validation)
+
+    def __repr__(self) -> str:
+        parts = [repr(self.name)]
+        for part in ("train", "validation", "test"):
+            data = getattr(self, part)
+            if data is not None:
+                size = "a dataset" if is_dataset(data) else count(count_rows(data), "row")
+                parts.append(f"{part} {size}")
+        return f"TuningTask({', '.join(parts)}, batch_size={self.batch_size})"
 
     @property
     def streams(self) -> bool:

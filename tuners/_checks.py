@@ -12,6 +12,7 @@ from search_spaces._input import (
     is_from,
     is_number,
     is_whole,
+    needed_arguments,
 )
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "is_from",
     "is_number",
     "is_whole",
+    "needed_arguments",
+    "needs",
     "require_keras",
 ]
 

@@ -125,6 +125,10 @@ def test_with_data_replaces_some_arguments_and_keeps_the_others():
         ({"name": 3}, "`name` must be a non-empty string, but got 3"),
         ({"build_model": 3}, "`build_model` must be a function, but got int; pass the function"),
         ({"build_model": None}, "`build_model` must be a function, but got NoneType"),
+        (
+            {"build_model": lambda hp: None},
+            r"must need no arguments, but needs hp; pass e",
+        ),
         ({"resplit": 3}, "`resplit` must be a function, 'shuffle' or None, but got 3; pass the"),
         (
             {"resplit": "shufle"},
@@ -232,3 +236,20 @@ def test_tensors_are_read_as_arrays():
 
 def test_the_docstring_examples_run():
     assert doctest.testmod(task).failed == 0
+
+
+def test_a_task_shows_itself_without_its_arrays():
+    assert repr(make(batch_size=4, test=None)) == (
+        "TuningTask('toy', train 8 rows, validation 4 rows, batch_size=4)"
+    )
+
+
+@pytest.mark.slow
+def test_a_dataset_shows_itself_and_a_model_is_no_function_that_builds_one():
+    import keras
+    import tensorflow as tf
+
+    streamed = tf.data.Dataset.from_tensor_slices(pair(8)).batch(4)
+    assert "train a dataset, validation 4 rows" in repr(make(train=streamed))
+    with pytest.raises(ValueError, match="anew for each seed, but got a Sequential; pass the"):
+        make(build_model=keras.Sequential())

@@ -62,6 +62,7 @@ class OptunaOracle(keras_tuner.Oracle):
         max_consecutive_failed_trials: So many failures in a row end the search.
 
     Raises:
+        TypeError: `study` is no study.
         ValueError: The study has several objectives, or another direction than `objective`.
 
     Example:
@@ -109,6 +110,11 @@ class OptunaOracle(keras_tuner.Oracle):
         self._owns_study = study is None
         if study is None:
             study = optuna.create_study(direction=direction, sampler=self._make_sampler(0))
+        elif not isinstance(study, optuna.Study):
+            raise TypeError(
+                f"`study` must be an optuna.Study or None, but got {type(study).__name__}; "
+                'pass the others by name: OptunaOracle(objective="val_loss", max_trials=10).'
+            )
         elif len(study.directions) > 1 or study.direction.name.lower() != direction:
             raise InputError(
                 f"`study` must have one direction, {direction!r}, as `objective` "

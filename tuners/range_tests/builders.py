@@ -14,7 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 
-from tuners._checks import InputError, is_from
+from tuners._checks import InputError, is_from, needed_arguments
 from tuners.study.tuner_study import optuna_silenced
 
 Builder = Callable[[], Any]
@@ -46,8 +46,14 @@ def as_builder(source: Any) -> Builder:
         )
     if not callable(source):
         raise InputError(f"`source` must be {_KINDS}, but got {type(source).__name__}.")
+    owner = getattr(source, "__self__", None)
+    if is_from(owner, "keras"):
+        raise InputError(
+            f"`source` must be {_KINDS}, but got a method of a {type(owner).__name__}; pass the "
+            "model itself."
+        )
     name = getattr(source, "__qualname__", type(source).__name__).rsplit(".", 1)[-1]
-    needed = _needed(source)
+    needed = needed_arguments(source)
     if not needed:
         return lambda: _checked(source(), f"{name}()")
     fill = _filler(needed[0]) if len(needed) == 1 else None
@@ -78,16 +84,6 @@ def _keras_tuner_builder(source: Any) -> Builder:
     given = source.__name__ if inspect.isclass(source) else type(source).__name__
     cure = f"pass an object of it, {given}()" if inspect.isclass(source) else "pass the tuner"
     raise InputError(f"`source` must be {_KINDS}, but got {given}; {cure}.")
-
-
-def _needed(source: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Return the parameters of a function that have no default."""
-    try:
-        parameters = inspect.signature(source).parameters.values()
-    except (TypeError, ValueError):  # of compiled code, which does not tell
-        return []
-    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [each for each in parameters if each.default is each.empty and each.kind not in kinds]
 
 
 def _filler(parameter: inspect.Parameter) -> Callable[[], Any] | None:

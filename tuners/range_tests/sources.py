@@ -58,9 +58,8 @@ def as_task(
                 f"({source.batch_size}), but got {batch_size!r}."
             )
         return source
+    builder = None if is_model(source) else as_builder(source)
     if x is None:
-        if not is_model(source):
-            as_builder(source)  # what is no source at all is told first
         raise InputError(
             "`x` must hold the training inputs for a model or a builder, but got None; "
             "call range_test(model, x, y)."
@@ -72,7 +71,7 @@ def as_task(
         )
     resplit: Any = "shuffle" if validation is None and not is_dataset(x) else None
     train, validation = _split(x, y, validation)
-    builder = _copies(source, train, stack) if is_model(source) else as_builder(source)
+    builder = builder or _copies(source, train, stack)
     rows = BATCH_SIZE if batch_size is None else batch_size
     return TuningTask("range test", builder, train, validation, batch_size=rows, resplit=resplit)
 
@@ -154,6 +153,11 @@ def _split(x: Any, y: Any, validation: Any) -> tuple[Any, Any]:
     if validation is not None:
         return data, validation
     rows = {len(array) if array.ndim else -1 for part in data for array in list_arrays(part)}
+    if -1 in rows:
+        raise InputError(
+            "`x` and `y` must be arrays of one row an example, but hold single numbers; pass e.g. "
+            "numpy.asarray(x)."
+        )
     if len(rows) != 1 or max(rows) < 2:
         raise InputError(
             f"`x` and `y` must have the same number of rows, 2 or more, but got {sorted(rows)}."

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from search_spaces._words import count
 from tuners._checks import InputError, check_choice
 
 How = Literal["population", "sequential"]
@@ -141,6 +142,13 @@ class TrainingRecord:
     direction: Direction = "minimize"
     weights: list[list[np.ndarray]] | None = None
     interrupted: bool = False
+
+    def __repr__(self) -> str:
+        lanes, epochs = self.loss.shape
+        words = f"{count(lanes, 'lane')} of {count(epochs, 'epoch')}, {self.objective}"
+        if self.diverged.any():
+            words += f", {int(self.diverged.sum())} diverged"
+        return f"TrainingRecord({words}, {self.how})"
 
     def curve(self, name: str) -> np.ndarray:
         """Return a curve by its name in `model.fit`'s history, (lanes, epochs).

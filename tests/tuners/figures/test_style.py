@@ -11,19 +11,18 @@ import numpy as np
 import pytest
 
 from tuners.figures.curves import learning_curves, plain_lines
-from tuners.figures.search import best_so_far, interval_strip, pairs, trials_by_rate
+from tuners.figures.search import Mark, trials_by_rate
 from tuners.figures.style import NARROW, PALETTE, WIDE, png, svg
 
 HOSTILE = "$\\frac{x$ <script>alert(1)</script> & \U0001f377\n\x00 \u6e2c\u8a66"
 
 
 def draw(width: int, objective: str = "val_loss") -> str:
-    kinds = ("finished trial", "baseline's trial", "suggestion's trial", "pruned")
-    kinds += ("beyond the drawn range",)
-    marks = [(1e-3 * (i + 1), 0.5 + i, kind) for i, kind in enumerate(kinds)]
-    marks.append((0.01, None, "failed"))
-    best = [(1e-3, 0.5), (2e-3, 1.5)]
-    return svg(trials_by_rate(marks, best, None, 2e-3, objective, width=width), f"t{width}", "wide")
+    kinds = ("trial", "baseline's trial", "pruned", "beyond the drawn range")
+    marks = [Mark(1e-3 * (i + 1), 0.5 + i, kind, 0.1) for i, kind in enumerate(kinds)]
+    marks.append(Mark(0.01, None, "failed"))
+    figure = trials_by_rate(marks, None, 2e-3, objective, best=1e-3, width=width)
+    return svg(figure, f"t{width}", "wide")
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
@@ -39,7 +38,7 @@ def test_an_svg_is_part_of_the_page(width: int) -> None:
     for word in ("font-family", "http", "<style", "<!--", "metadata", "font:"):
         assert word not in drawn
     words = [text.text for text in root.iter() if text.tag.endswith("text")]
-    assert {"val_loss", "finished trial", "baseline's trial", "failed", "best 2"} <= set(words)
+    assert {"val_loss", "baseline's trial", "failed", "best trial 0.001"} <= set(words)
     assert "0.001" in words  # the rounding of coordinates leaves words alone
 
 
@@ -69,32 +68,6 @@ def test_a_png_is_twice_as_fine_as_the_page() -> None:
     image = png(plain_lines({"loss": [1.0, None, 0.5]}, "one"))
     assert image.startswith(b"\x89PNG")
     assert struct.unpack(">II", image[16:24])[0] == 2 * WIDE
-
-
-def test_points_stand_where_their_numbers_say() -> None:
-    figure = pairs([1.0, 4.0, 2.0], [3.0, 2.0, 2.0], [2.0, -2.0, 0.0], 0.0, {}, ("a", "b", "loss"))
-    slopes, side = figure.axes
-    drawn = np.concatenate([line.get_xydata() for line in side.lines if line.get_marker() in "^vo"])
-    assert sorted(map(tuple, drawn)) == [(-2.0, 0.0), (0.0, 1.0), (2.0, 2.0)]  # sorted by gain
-    joined = {tuple(line.get_ydata()[:2]) for line in slopes.lines if len(line.get_xdata()) == 3}
-    assert joined == {(3.0, 1.0), (2.0, 4.0), (2.0, 2.0)}
-    strip = interval_strip(0.2, (-0.1, 0.5)).axes[0]
-    assert strip.get_xlim()[1] == pytest.approx(1.15 * 0.5)
-    (segment,) = strip.collections[0].get_segments()
-    assert segment[:, 0] == pytest.approx([-0.1, 0.5])
-
-
-def test_the_best_so_far_falls_in_stairs() -> None:
-    steps = [
-        {"ended": 1, "seconds": 2.0, "best": None, "value": None},
-        {"ended": 2, "seconds": 4.0, "best": 0.7, "value": 0.7},
-        {"ended": 3, "seconds": 5.0, "best": 0.4, "value": 0.4},
-    ]
-    by_trials, by_seconds = best_so_far(steps, steps[1:], "val_loss").axes
-    for ax, key in ((by_trials, "ended"), (by_seconds, "seconds")):
-        stairs = next(line for line in ax.lines if line.get_label() == "best so far")
-        assert stairs.get_drawstyle() == "steps-post"
-        assert list(stairs.get_xdata()) == [step[key] for step in steps]
 
 
 def test_a_curve_that_rose_is_named_and_flattens_no_other() -> None:

@@ -9,6 +9,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+import tuners
+
 pytestmark = pytest.mark.slow  # importing KerasTuner loads TensorFlow
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -340,3 +342,8 @@ def test_the_examples_in_docstrings_run():
     from tuners.integrations import keras_tuner_oracle
 
     assert doctest.testmod(keras_tuner_oracle).failed == 0
+
+
+def test_what_is_no_study_is_refused():
+    with pytest.raises(TypeError, match=r"must be an optuna\.Study or None, but got str; pass the"):
+        tuners.OptunaOracle("val_loss")

@@ -124,6 +124,7 @@ def objective(trial) -> float:
         (keras.Sequential, "but got the class Sequential itself"),
         (keras_tuner.RandomSearch, "pass an object of it, RandomSearch()"),
         ("model", "but got str."),
+        (compiled().fit, "but got a method of a Sequential; pass the model itself."),
         (None, "but got NoneType."),
         (keras_tuner.HyperParameters(), "but got HyperParameters; pass the tuner"),
     ],

@@ -233,6 +233,8 @@ def test_wrong_options_are_refused(task, options, message) -> None:
         ((linear, X), "`y` must hold the training targets"),
         ((linear, X, Y[:5]), "same number of rows"),
         ((linear, X[:1], Y[:1]), "2 or more"),
+        ((linear, X.tolist(), Y), r"hold single numbers; pass e\.g\. numpy\.asarray"),
+        ((X, Y, linear), "`source` must be a TuningTask, .* but got ndarray"),
     ],
 )
 def test_wrong_sources_are_refused(arguments, message) -> None:

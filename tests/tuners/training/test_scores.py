@@ -142,3 +142,9 @@ def test_real_lanes_are_scored_by_their_objective(how: Any) -> None:
 
 def test_the_docstring_examples_run() -> None:
     assert doctest.testmod(records).failed == 0
+
+
+def test_a_record_shows_itself_without_its_arrays() -> None:
+    assert repr(make([[1.0, 2.0]])) == "TrainingRecord(1 lane of 2 epochs, val_loss, population)"
+    lost = make([[1.0, 2.0]] * 3, diverged=np.array([True, False, True]))
+    assert "3 lanes of 2 epochs, val_loss, 2 diverged, population" in repr(lost)
