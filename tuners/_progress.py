@@ -17,7 +17,7 @@ SECONDS_UNSEEN = 2.0  # work that ends sooner shows nothing
 def progress_bar(title: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on standard error while the block runs, and clear it; yields `tell(done, total)`.
 
-    Before the first call, while the programs compile, the bar has no length. It tells the time
+    Before the first call, as while the programs compile, the bar has no length. It tells the time
     that has passed, and guesses none that is left. In a pipe or a log nothing is shown.
 
     Args:
@@ -36,7 +36,7 @@ def progress_bar(title: str, shown: bool = True) -> Iterator[Callable[[int, int]
         TimeElapsedColumn(),
     )
     bar = Progress(*columns, console=console, transient=True)
-    task = bar.add_task(title, total=None, share="compiling")
+    task = bar.add_task(title, total=None, share="")
 
     def tell(done: int, total: int) -> None:
         bar.update(task, completed=done, total=total, share=f"{100 * done // max(total, 1)} %")

@@ -297,6 +297,10 @@ class Progress:
     def __init__(self, tell: Callable[[int, int], None] | None, total: int) -> None:
         self.tell, self.total, self.done = tell, total, 0
 
+    def each(self, lanes: int) -> Callable[[int], None]:
+        """Return what counts some more done in each of so many lanes."""
+        return lambda count: self.add(count * lanes)
+
     def add(self, count: int) -> None:
         """Count some more as done."""
         self.done = min(self.done + count, self.total)

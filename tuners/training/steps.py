@@ -42,9 +42,9 @@ def run_steps(
     else:
         size = chosen.lanes
         for chunk, padded in chunks(lanes, size):
-            found = _chunk_steps(task, chosen, rates[:, padded], seeds[padded], order_seeds[padded])
+            own = (rates[:, padded], seeds[padded], order_seeds[padded])
+            found = _chunk_steps(task, chosen, *own, progress.each(len(chunk)))
             loss[:, chunk] = found[:, : len(chunk)]
-            progress.add(steps * len(chunk))
     how_done, why = reason(task, chosen)
     return StepRecord(
         learning_rates=rates,
@@ -63,6 +63,7 @@ def _chunk_steps(
     rates: np.ndarray,
     seeds: np.ndarray,
     order_seeds: np.ndarray,
+    tell: Callable[[int], None],
 ) -> np.ndarray:
     """Return the losses of a chunk, (steps, lanes)."""
     train, _ = chunk_rows(task, program, seeds, resplit=task.resplit is not None)
@@ -73,4 +74,4 @@ def _chunk_steps(
         seed: step_order(seed, len(rates), count, batch) for seed in set(order_seeds.tolist())
     }
     order = np.stack([orders[seed] for seed in order_seeds.tolist()], axis=1)
-    return program.train(train, order, rates)
+    return program.train(train, order, rates, tell)

@@ -153,13 +153,20 @@ class LaneProgram:
 
     # -- what runs compiled ---------------------------------------------------------------------
 
-    def train(self, data: dict[str, Any], order: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    def train(
+        self,
+        data: dict[str, Any],
+        order: np.ndarray,
+        rates: np.ndarray,
+        tell: Callable[[int], None] | None = None,
+    ) -> np.ndarray:
         """Train `order.shape[0]` steps and return the true loss of each batch, (steps, K).
 
         Args:
             data: Parts of the training rows, (rows, ...) when shared, else (K, rows, ...).
             order: Rows of each batch, (steps, K, batch).
             rates: The rate of each lane at each step, (steps, K).
+            tell: Called with how many steps more are done.
         """
         steps = len(order)
         size = min(SEGMENT, max(steps, self.segment_rows))
@@ -179,6 +186,8 @@ class LaneProgram:
                 tf.constant(count, tf.int32),
             )
             losses.append(out.numpy()[:count])
+            if tell is not None:
+                tell(count)
         return np.concatenate(losses)
 
     def _run_segment(self, data: Any, order: Any, rates: Any, count: Any) -> Any:
