@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from search_spaces._input import InputError
 from search_spaces.learning_rate import LearningRateBounds
 from tuners.curves.loss_curve import LossCurve
-from tuners.study.schema import FACT, gather_facts, plain
+from tuners.study.schema import RUN, WORK, WORK_FACTS, gather_facts, plain
+from tuners.study.tuner_study import Tuner, as_study
 
 if TYPE_CHECKING:
     import optuna
@@ -21,7 +22,7 @@ Entry = TypeVar("Entry")
 
 
 def record(
-    study: optuna.Study,
+    study: optuna.Study | Tuner,
     *,
     curve: LossCurve | None = None,
     bounds: LearningRateBounds | None = None,
@@ -32,7 +33,7 @@ def record(
     """Write curve, bounds, choice or comparison onto a study; what is None is left as it is.
 
     Args:
-        study: Any Optuna study, in any storage.
+        study: Any Optuna study, in any storage; or a KerasTuner tuner (see `as_study`).
         curve: The range test's curve of parameter `name`.
         bounds: The bounds of parameter `name`.
         choice: What `choose` returned.
@@ -47,6 +48,7 @@ def record(
         >>> recorded_bounds(study)["learning_rate"].high
         0.01
     """
+    study = as_study(study)
     if curve is not None:
         _merge(study, "curve", {name: plain(curve.to_dict())})
     if bounds is not None:
@@ -58,15 +60,14 @@ def record(
 
 
 def record_facts(study: optuna.Study, **facts: Any) -> None:
-    """Write plain facts (numbers, strings, lists), each an attribute of its own.
+    """Write plain facts (numbers, strings, lists) onto a study, in the parts that `schema` tells.
 
-    So two processes that write at the same moment lose nothing. What is the same already is not
-    written again, since a journal keeps every write.
+    What is the same already is not written again, since a journal keeps every write.
     """
-    known = recorded_facts(study)
-    for name, value in plain(facts, 12).items():
-        if name not in known or known[name] != value:
-            study.set_user_attr(f"{FACT}{name}", value)
+    for part, told in ((RUN, False), (WORK, True)):
+        own = {name: fact for name, fact in facts.items() if (name in WORK_FACTS) is told}
+        if own:
+            _merge(study, part, plain(own, 12))
 
 
 def recorded_bounds(study: optuna.Study) -> dict[str, LearningRateBounds]:

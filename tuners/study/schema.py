@@ -11,6 +11,11 @@ As user attributes, which any storage keeps (plain numbers, strings, lists), a s
 | `gradient_steps` | steps of one model that the search has trained                               |
 | `fact NAME`   | what was run: task, data, model, versions, machine, settings, cost; one each    |
 
+The facts are in two parts, so that processes that share a study lose nothing to one another: all
+write the same `facts: run` when they begin, while others may be at work already, and each writes
+`facts: work` again, reckoned from the whole study, whenever it has done a part. Earlier versions
+kept each fact in an attribute `fact NAME`, the first one all in `facts`; both are still read.
+
 A trial carries `role` ("search", "suggestion", "baseline", "queued", "stale"), `seed`, `diverged`,
 `epochs`, `best_epoch` (0-based), `seconds`, `how`, and `curves` (name -> values by epoch); with the
 Optuna engine also `unit`, the work that it is part of, `place`, its place in it, and `worker`, who
@@ -33,7 +38,12 @@ if TYPE_CHECKING:
 STALE = "stale"  # role of a trial that counts for nothing
 EXTRA = "queued"  # role of a trial that somebody queued on the study, beyond the total
 UNIT, PLACE = "unit", "place"
-FACT = "fact "  # begins the name of the attribute that holds a fact
+RUN, WORK = "facts: run", "facts: work"
+WORK_FACTS = {"how", "why", "chunk_size", "pairs"} | {
+    f"{unit}_{part}"
+    for unit in ("epochs", "steps", "seconds")
+    for part in ("range_test", "search", "comparison")
+}
 
 
 def superseded(trials: Iterable[FrozenTrial]) -> set[int]:
@@ -42,18 +52,19 @@ def superseded(trials: Iterable[FrozenTrial]) -> set[int]:
 
 
 def gather_facts(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts among a study's attributes, by name.
+    """Return the facts among a study's attributes, by name, whichever version wrote them.
 
     Example:
-        >>> gather_facts({"fact optimizer": "SGD", "bounds": {}})
-        {'optimizer': 'SGD'}
+        >>> gather_facts({"facts: run": {"optimizer": "SGD"}, "fact epochs": 5, "bounds": {}})
+        {'epochs': 5, 'optimizer': 'SGD'}
     """
-    together = attributes.get("facts")  # as the first version kept them
-    found = dict(together) if isinstance(together, Mapping) else {}
-    for name, value in attributes.items():
-        if name.startswith(FACT):
-            found[name.removeprefix(FACT)] = value
-    return found
+    single = {
+        name.removeprefix("fact "): value
+        for name, value in attributes.items()
+        if name.startswith("fact ")
+    }
+    parts = (attributes.get("facts"), single, attributes.get(RUN), attributes.get(WORK))
+    return {k: v for part in parts if isinstance(part, Mapping) for k, v in part.items()}
 
 
 def plain(value: Any, digits: int = 6) -> Any:
