@@ -108,9 +108,12 @@ def test_the_snippets_run_and_print_what_stands_under_them(page: Path, tmp_path:
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    found = zip(blocks, json.loads(made.read_text()), strict=True)
-    faults = [(code, same_output(shown, printed)) for (code, shown), printed in found if shown]
-    assert [fault for fault in faults if fault[1]] == []
+    faults = [
+        f"{code}\n{differs}"
+        for (code, shown), printed in zip(blocks, json.loads(made.read_text()), strict=True)
+        if shown and (differs := same_output(shown, printed))
+    ]
+    assert not faults, "\n".join(faults)
 
 
 def calls_in(page: Path) -> Iterator[tuple[str, ast.Call]]:
