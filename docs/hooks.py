@@ -73,14 +73,19 @@ def environment() -> jinja2.Environment:
     found.globals |= {"chart": chart, "count": count, "checks": checks()}
     found.tests["match"] = lambda text, start: text.startswith(start)
     found.filters |= {
-        "rate": rate,
+        "rate": lambda value: whole(rate(value)),
         "percent": lambda value: f"{100 * value:,.0f} %",
         "excess": lambda value: f"{100 * value:,.{int(value < 0.0995)}f} %",
-        "signed": lambda value: f"{value:+.4f}",
+        "signed": lambda value: whole(f"{value:+.4f}"),
         "milliseconds": lambda seconds: f"{1000 * seconds:.0f} ms",
         "megabytes": lambda size: f"{size / 1e6:.2f} MB",
     }
     return found
+
+
+def whole(number: str) -> str:
+    """Return a number that no line breaks at its sign."""
+    return f'<span class="whole">{number}</span>'
 
 
 def origin(name: str) -> str:
