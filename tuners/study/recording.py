@@ -40,6 +40,9 @@ def record(
         comparison: The comparison of the chosen rate with the baseline.
         name: The parameter that curve and bounds belong to.
 
+    Raises:
+        ValueError: `study` is neither, or one of the others is not what its name says.
+
     Example:
         >>> import optuna
         >>> from search_spaces import LearningRateBounds
@@ -49,6 +52,9 @@ def record(
         0.01
     """
     study = as_study(study)
+    given = {"curve": curve, "bounds": bounds, "choice": choice, "comparison": comparison}
+    for word, value in given.items():
+        _check_kind(word, value)
     if curve is not None:
         _merge(study, "curve", {name: plain(curve.to_dict())})
     if bounds is not None:
@@ -57,6 +63,20 @@ def record(
         study.set_user_attr("choice", choice.to_dict())
     if comparison is not None:
         study.set_user_attr("comparison", plain(comparison.to_dict(), 12))
+
+
+_KINDS = {  # by their names, since choice and comparison lie above
+    "curve": ("LossCurve", "range_test(...)"),
+    "bounds": ("LearningRateBounds", "curve.bounds()"),
+    "choice": ("Choice", "choose(study)"),
+    "comparison": ("Comparison", "compare(...)"),
+}
+
+
+def _check_kind(name: str, value: Any) -> None:
+    kind, cure = _KINDS[name]
+    if value is not None and type(value).__name__ != kind:
+        raise InputError(f"`{name}` must be a {kind}, but got {value!r:.80}; pass {cure}.")
 
 
 def record_facts(study: optuna.Study, **facts: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,13 @@ from optuna.storages import InMemoryStorage
 
 from tuners.report import write_report
 from tuners.report.summary import summarize
-from tuners.study.recording import record_facts, recorded_bounds, recorded_curves, recorded_facts
+from tuners.study.recording import (
+    record,
+    record_facts,
+    recorded_bounds,
+    recorded_curves,
+    recorded_facts,
+)
 from tuners.study.schema import RUN, WORK, gather_facts
 from tuners.study.storage import open_storage
 
@@ -125,3 +132,18 @@ def test_the_first_version_kept_all_facts_in_one() -> None:
         "seed": 1,
     }
     assert gather_facts({"facts": "none of ours", "bounds": {}}) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"bounds": (1e-3, 1e-2)}, "`bounds` must be a LearningRateBounds, but got (0.001, 0.01)"),
+        ({"curve": [1.0]}, "`curve` must be a LossCurve, but got [1.0]; pass range_test(...)."),
+        ({"choice": 1e-3}, "`choice` must be a Choice, but got 0.001; pass choose(study)."),
+        ({"comparison": "better"}, "`comparison` must be a Comparison, but got 'better'; pass"),
+    ],
+)
+def test_what_is_recorded_is_what_its_name_says(study: optuna.Study, given: Any, message: str):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        record(study, **given)
+    assert study.user_attrs == {}
