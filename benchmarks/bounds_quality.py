@@ -43,7 +43,7 @@ def measure(task: BenchmarkTask, repeats: int) -> list[dict[str, Any]]:
     for repeat in range(repeats):
         started = time.perf_counter()
         seed = FIRST_SEED + 100 * repeat
-        curve = range_test(built, declared=DECLARED, epochs=task.epochs, seed=seed)
+        curve = range_test(built, declared=DECLARED, epochs=task.epochs, seed=seed, verbose=0)
         bounds = curve.bounds()
         single = LossCurve(curve.learning_rates, curve.table[:, 0])
         rows.append(

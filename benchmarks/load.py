@@ -195,6 +195,7 @@ def many_trials(trials: int, folder: Path, filled: bool = False) -> list[dict[st
                 storage=address,
                 study_name="toy",
                 on_trial=count,
+                verbose=0,
             )
         near = max(0.9 * stage, stage - FRESH)  # what a trial costs at the end of the stage
         batches = [seconds / BATCH for at, seconds in asks.seconds if at >= near - BATCH][:-1]
@@ -244,10 +245,12 @@ def many_epochs(epochs: int, folder: Path) -> dict[str, float]:
     task = toy_task(epochs_matter=True)
     storage = open_storage(f"sqlite:///{path}")
     started = time.perf_counter()
-    study = search(task, BOUNDS, trials=24, epochs=epochs, storage=storage, study_name="long")
+    study = search(
+        task, BOUNDS, trials=24, epochs=epochs, storage=storage, study_name="long", verbose=0
+    )
     searched = time.perf_counter()
     rate = study.best_params["learning_rate"]
-    compare(task, rate, pairs=30, epochs=epochs, study=study)
+    compare(task, rate, pairs=30, epochs=epochs, study=study, verbose=0)
     row = {
         "trials": 24,
         "epochs": epochs,

@@ -45,8 +45,8 @@ def ours(task: BenchmarkTask, built: Any, truth: Truth, repeat: int) -> tuple[fl
     from tuners import choose, range_test, search
 
     seed = FIRST_SEED + 100 * repeat
-    curve = range_test(built, declared=DECLARED, epochs=task.epochs, seed=seed)
-    study = search(built, curve, epochs=task.epochs, seed=seed)
+    curve = range_test(built, declared=DECLARED, epochs=task.epochs, seed=seed, verbose=0)
+    study = search(built, curve, epochs=task.epochs, seed=seed, verbose=0)
     steps = (curve.gradient_steps or 0) + study.user_attrs["gradient_steps"]
     return choose(study).learning_rate, steps / truth.steps
 

@@ -217,7 +217,7 @@ def default_range_test(task: Any) -> dict[str, float]:
     from tuners import range_test
 
     started = time.perf_counter()
-    range_test(task)
+    range_test(task, verbose=0)
     return {"seconds": time.perf_counter() - started}
 
 
