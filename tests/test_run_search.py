@@ -17,7 +17,8 @@ from benchmarks.resume import BUILD
 from tuners.cli.options import JobOptions, with_options
 
 ROOT = Path(__file__).resolve().parent.parent
-TASK = f"""{BUILD}
+TASK = f"""import dataclasses
+{BUILD}
 def task(build=build, change=lambda x: x):
     print("a task of the user's prints what it likes")
     rng = np.random.default_rng(0)
@@ -29,6 +30,40 @@ def task(build=build, change=lambda x: x):
 
 def not_a_task():
     return 5
+
+
+def no_return():
+    task()
+
+
+def needs_rows(rows):
+    return task()
+
+
+def no_validation():
+    return TuningTask("tiny", build, (np.ones((9, 3)), np.ones(9)))
+
+
+def unequal():
+    both = np.ones((9, 3)), np.ones(9)
+    return TuningTask("tiny", build, (both[0], both[1][:5]), both)
+
+
+def resplits():
+    return dataclasses.replace(task(), resplit=lambda: None)
+
+
+def few_classes():
+    import keras
+
+    def outputs():
+        layers = [keras.Input((3,)), keras.layers.Dense(2, "softmax")]
+        model = keras.Sequential(layers)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    made = task(outputs)
+    return dataclasses.replace(made, train=(made.train[0], made.train[1] * 9))
 
 
 def raises():
@@ -83,10 +118,11 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("--quiet=yes", ["--quiet", "does not take a value"]),
     ("--xyz", ["no option `--xyz`", "--help"]),
     ("repot runs/x", ["no command 'repot'", "mean 'report'"]),
+    ("junk.csv", ["no command 'junk.csv'", "mean --data junk.csv?"]),
     ("--trails 3", ["no option `--trails`", "mean '--trials'"]),
     ("nonsense", ["nonsense"]),
-    ("--range 1 1e-3", ["`--range` must hold 0 < LOW < HIGH", "got 1 0.001", "--range 1e-5 1"]),
-    ("--range 0 1", ["`--range`", "got 0 1"]),
+    ("--range 1 1e-3", ["`--range` must hold 0 < LOW < HIGH", "got 1 0.001", "--range 0.001 1"]),
+    ("--range 0 1", ["`--range`", "got 0 1", "--range 1e-5 1"]),
     ("--range 1e-3 1e-3", ["`--range`", "got 0.001 0.001"]),
     ("--bounds nan 1", ["`--bounds`", "got nan 1"]),
     ("--bounds 1e-3 inf", ["`--bounds`", "got 0.001 inf"]),
@@ -129,12 +165,18 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("--task user.py", ["`--task` must be MODULE:FUNCTION", "'user.py'"]),
     ("--task user.py:", ["`--task` must be MODULE:FUNCTION"]),
     ("--task user.py:tsk", ["has no 'tsk'", "mean 'task'"]),
-    ("--task no_file.py:task", ["no 'no_file.py'"]),
-    ("--task no.such.module:task", ["failed on import", "No module named 'no'"]),
+    ("--task no_file.py:task", ["there is no file 'no_file.py'"]),
+    ("--task no.such.module:task", ["no module 'no.such.module'", "FILE.py:FUNCTION"]),
+    ("--task user.ipynb:task", ["no module 'user.ipynb'", "FILE.py:FUNCTION"]),
+    ("--task needs.py:task", ["failed on import", "No module named 'not_installed'", "line 1)"]),
     ("--task bad.py:task", ["failed on import", "ZeroDivisionError", "(bad.py, line 2)"]),
     ("--task leaving.py:task", ["ended the program on import (exit code 0)"]),
     ("--task syntax.py:task", ["failed on import", "SyntaxError"]),
     ("--task user.py:not_a_task", ["must return a TuningTask, but returned int"]),
+    ("--task user.py:no_return", ["must return a TuningTask, but returned None"]),
+    ("--task user.py:needs_rows", ["'user.py:needs_rows'", "no arguments, but needs rows"]),
+    ("--task user.py:no_validation", ["missing 1 required positional", "(user.py, line"]),
+    ("--task user.py:unequal", ["'user.py:unequal': `train` must hold arrays with the same"]),
     ("--task user.py:raises", ["failed when called", "RuntimeError: no data today"]),
     ("--task user.py:leaves", ["ended the program when called (exit code 7)"]),
     ("--seed 3 report x", ["`report` takes its options after its name", "--seed"]),
@@ -144,7 +186,8 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("report --storage x.db", ["`--storage` must be an address"]),
     ("report --storage sqlite:///none.db", ["`--storage` must hold a study", "'none.db'"]),
     ("dashboard", ["either the folder of a run or `--storage`"]),
-    ("dashboard .", ["must hold a study.db"]),
+    ("report nowhere", ["must hold a study.db", "'nowhere' is no folder"]),
+    ("dashboard .", ["must hold a study.db", "'.' has none"]),
     ("dashboard . --port web", ["`--port` must be a whole number", "got 'web'", "8080"]),
     ("dashboard . --port 65536", ["`--port` must be a whole number from 0 to 65535", "65536"]),
     ("article --epochs 0", ["`--epochs` must be a whole number of 1 or more", "got 0"]),
@@ -167,6 +210,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write_files(folder: Path) -> None:
     (folder / "user.py").write_text(TASK)
     (folder / "bad.py").write_text("x = 0\ny = 1 / x\n")
+    (folder / "needs.py").write_text("import not_installed\n")
     (folder / "leaving.py").write_text("import sys\nsys.exit(0)\n")
     (folder / "syntax.py").write_text("def task(:\n")
     (folder / "empty.csv").write_text("")
@@ -308,9 +352,11 @@ def test_help_loads_nothing_heavy() -> None:
         ("builder_fails", "failed when called: ZeroDivisionError"),
         (
             "blank_cells",
-            "must be finite before any update, but is nan on the first rows of `train`",
+            "the loss must be finite before any update, but is nan on the first rows of `train`",
         ),
-        ("wrong_shape", "cannot be evaluated on its `train` data"),
+        ("wrong_shape", "the model must take its `train` data, but fails on their first rows"),
+        ("few_classes", "(InvalidArgumentError: Received a label value of 9"),
+        ("resplits", "task 'tiny <b>task</b>': `resplit` failed when called: TypeError"),
     ],
 )
 def test_a_task_that_cannot_be_trained_is_refused(

@@ -21,6 +21,8 @@ DONE, FAULT, USER, ALL_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 _STORAGE = ("sqlalchemy", "psycopg", "psycopg2", "sqlite3", "optuna.storages")
 _KEPT = "The traceback is in"
+# colours of Keras's messages, nodes and operations of TensorFlow's
+_NOISE = re.compile(r"\x1b\[[\d;]*m|\{\{\w+ \S+\}\}|\[Op:\w+\]")
 
 
 @contextlib.contextmanager
@@ -63,7 +65,7 @@ def one_line(error: BaseException) -> str:
         ('a b', 'KeyError')
     """
     try:
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = " ".join(_NOISE.sub("", str(error)).split()) or type(error).__name__
     except Exception:  # a user's own class may fail at this too
         text = type(error).__name__
     return hide_passwords(printable(shorten(text, 1000)))
@@ -188,7 +190,8 @@ def _parsers_message(error: Any) -> str:
         return f"there is no option `{name}`{nearest(name, error.possibilities or (), _HELP)}"
     if found := re.match(r"No such command '(.*?)'\.", text):
         known = list(getattr(error.ctx.command, "commands", {}))
-        return f"there is no command {found[1]!r}{nearest(found[1], known, _HELP)}"
+        otherwise = f"; did you mean --data {found[1]}?" if Path(found[1]).is_file() else _HELP
+        return f"there is no command {found[1]!r}{nearest(found[1], known, otherwise)}"
     if found := re.fullmatch(r"Option '(.*)' requires (an|\d+) arguments?\.", text):
         count = "a value" if found[2] == "an" else f"{found[2]} values"
         return f"`{found[1]}` must be followed by {count}{_HELP}"

@@ -41,7 +41,8 @@ def _rules(options: JobOptions) -> Iterator[tuple[bool, str]]:
     for name, pair in (("range", options.declared), ("bounds", options.bounds)):
         low, high = pair or (1.0, 2.0)
         words = f"`--{name}` must hold 0 < LOW < HIGH < infinity, but got {low:g} {high:g}; "
-        yield not 0 < low < high < math.inf, words + f"pass e.g. --{name} 1e-5 1."
+        example = f"{high:g} {low:g}" if 0 < high < low < math.inf else "1e-5 1"
+        yield not 0 < low < high < math.inf, words + f"pass e.g. --{name} {example}."
     rate, names = options.baseline, options.optimizers
     words = f"`--baseline` must be positive and finite, but got {rate}; pass e.g. 1e-3."
     yield rate is not None and not 0 < rate < math.inf, words

@@ -42,8 +42,9 @@ def stored_address(folder: str | None, storage: str | None) -> str:
     place = Path(str(folder)).expanduser()
     if not (place / DATABASE).is_file():
         raise InputError(
-            f"the folder must hold a {DATABASE}, but {str(place)!r} has none; pass the folder of "
-            "a run, or `--storage`."
+            f"the folder must hold a {DATABASE}, but {str(place)!r} "
+            f"{'has none' if place.is_dir() else 'is no folder'}; pass the folder of a run, or "
+            "`--storage`."
         )
     address = storage_address(place)
     check_storage_file(address)

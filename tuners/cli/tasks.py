@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,15 +16,23 @@ from typing import Any
 
 import numpy as np
 
+import search_spaces
+import tuners
 from search_spaces import TuningTask, wine_task
-from search_spaces._input import InputError
+from search_spaces._input import InputError, needed_arguments
 from search_spaces.task import is_dataset, with_data
 from tuners.cli.errors import nearest, one_line, printable, users_input
 from tuners.cli.options import JobOptions
+from tuners.report.formatting import shorten
 from tuners.study.metadata import check_objective
 from tuners.training.models import built_model, first_rows
 
 FORM = "MODULE:FUNCTION or FILE.py:FUNCTION"
+# where code that is not the user's lies: Python's, installed packages', ours
+_OTHERS = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+    *(str(Path(file).parent) for file in (search_spaces.__file__, tuners.__file__)),
+)
 
 
 def load_tasks(options: JobOptions) -> dict[str | None, TuningTask]:
@@ -96,21 +105,27 @@ def load_task(spec: str) -> TuningTask:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    with _users_code(f"`--task` {spec!r}", "on import", (InputError,)):
-        module = _import_file(place) if place.endswith(".py") else importlib.import_module(place)
+    prefix = f"`--task` {spec!r}"
+    with users_input(prefix), _users_code("it", "on import"):
+        module = _import_file(place) if place.endswith(".py") else _import_module(place)
         function = getattr(module, name, None)  # which may be the user's code too
     if not callable(function):
         known = [each for each, value in vars(module).items() if callable(value)]
         raise InputError(
-            f"`--task` {spec!r} must name a function of {place}, but it has no {name!r}"
+            f"{prefix} must name a function of {place}, but it has no {name!r}"
             f"{nearest(name, known)}"
         )
-    with _users_code(f"`--task` {spec!r}", "when called"):
+    with users_input(prefix), _users_code("it", "when called"):
+        if needed := ", ".join(each.name for each in needed_arguments(function)):
+            raise InputError(
+                f"the function must need no arguments, but needs {needed}; give it a default."
+            )
         task = function()
     if not isinstance(task, TuningTask):
         raise InputError(
-            f"`--task` {spec!r} must return a TuningTask, but returned {type(task).__name__}; "
-            "return search_spaces.TuningTask(name, build_model, train, validation, test)."
+            f"{prefix} must return a TuningTask, but returned "
+            f"{'None' if task is None else type(task).__name__}; return "
+            "search_spaces.TuningTask(name, build_model, train, validation, test)."
         )
     return task
 
@@ -122,13 +137,15 @@ def check_task(task: TuningTask, objective: str, seed: int) -> None:
         InputError: A rule is broken.
     """
     with users_input(f"task {task.name!r}"):
-        with _users_code(f"`build_model` of task {task.name!r}", "when called", (InputError,)):
+        with _users_code("`build_model`", "when called"):
             model = built_model(task, seed)
+        with _users_code("`resplit`", "when called"):
+            task.split(seed)
         model.run_eagerly = True  # one batch is not worth a compilation
         for part in ("train", "validation", "test"):
             data = getattr(task, part)
             if data is not None:
-                _check_loss(model, task, part, data)
+                _check_loss(model, task.batch_size, part, data)
         check_objective(task, objective)
 
 
@@ -142,27 +159,39 @@ def safe_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80] or "task"
 
 
-def _check_loss(model: Any, task: TuningTask, part: str, data: Any) -> None:
+def _check_loss(model: Any, batch_size: int, part: str, data: Any) -> None:
     try:
-        batch = next(iter(data)) if is_dataset(data) else first_rows(data, task.batch_size)
+        batch = next(iter(data)) if is_dataset(data) else first_rows(data, batch_size)
         loss = float(model.test_on_batch(*batch, return_dict=True)["loss"])
     except Exception as error:  # layers, losses and metrics raise what they like
+        problem = f"{type(error).__name__}: {one_line(error).split(' Arguments received by')[0]}"
         raise InputError(
-            f"the model of task {task.name!r} cannot be evaluated on its `{part}` data: "
-            f"{type(error).__name__}: {one_line(error)}"
+            f"the model must take its `{part}` data, but fails on their first rows "
+            f"({shorten(problem, 300)}); compare the shapes and kinds of x and y with its input, "
+            "last layer and loss."
         ) from None
     if not np.isfinite(loss):
         raise InputError(
-            f"the loss of task {task.name!r} must be finite before any update, but is {loss} on "
-            f"the first rows of `{part}`; look for blank or huge values in the data, or a wrong "
-            "loss or last layer."
+            f"the loss must be finite before any update, but is {loss} on the first rows of "
+            f"`{part}`; look for blank or huge values in the data, or a wrong loss or last layer."
         )
+
+
+def _import_module(place: str) -> ModuleType:
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+            raise
+        raise InputError(
+            f"there is no module {place!r} here; pass {FORM}, e.g. my_task.py:task."
+        ) from None
 
 
 def _import_file(place: str) -> ModuleType:
     path = Path(place).expanduser()
     if not path.is_file():
-        raise InputError(f"`--task` must name a file that exists, but there is no {place!r}.")
+        raise InputError(f"there is no file {place!r}; check the path.")
     name = re.sub(r"\W", "_", path.stem)
     spec = importlib.util.spec_from_file_location(f"task_file_{name}", path)
     assert spec is not None
@@ -174,13 +203,11 @@ def _import_file(place: str) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _users_code(what: str, when: str, ours: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def _users_code(what: str, when: str) -> Iterator[None]:
     """Turn whatever the user's code raises inside the block into an `InputError`."""
     try:
         yield
-    except KeyboardInterrupt:
-        raise
-    except ours:  # a check of ours says it better
+    except (KeyboardInterrupt, InputError):  # a check of ours says it better
         raise
     except BaseException as error:
         raise InputError(f"{what} {_failed(when, error)}") from None
@@ -193,5 +220,5 @@ def _failed(when: str, error: BaseException) -> str:
     else:
         did = f"failed {when}: {type(error).__name__}: {one_line(error)}"
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if f.filename[:1] != "<" and "site-packages" not in f.filename]
+    own = [f for f in frames if f.filename[:1] != "<" and not f.filename.startswith(_OTHERS)]
     return f"{did} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else did
