@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from optuna.trial import TrialState
+
 from search_spaces._input import InputError, is_number
 from search_spaces.learning_rate import LearningRateBounds
 from tuners.choosing.choice import Choice
+from tuners.choosing.choosing import choose
 from tuners.comparison.result import Comparison, mean_and_sd
 from tuners.curves.loss_curve import LossCurve
 from tuners.report import verdicts
@@ -33,6 +36,7 @@ from tuners.study.schema import gather_facts, plain
 if TYPE_CHECKING:
     import optuna
 
+FEWEST_FITTED, MOST_FITTED = 4, 200  # finished trials that a page chooses from by itself
 T = TypeVar("T")
 
 
@@ -59,6 +63,8 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
     curves = _read_all(attributes.get("curve"), LossCurve.from_dict, "curve", notes)
     comparison = _read_comparison(attributes.get("comparison"), notes)
     choice = _read_choice(attributes.get("choice"), notes)
+    if "choice" not in attributes:
+        choice = _choose_now(study, comparison)
     directions = [direction.name.lower() for direction in study.directions]
     direction = "maximize" if directions[0] == "maximize" else "minimize"
     if len(directions) > 1:
@@ -171,6 +177,23 @@ def _read_choice(stored: Any, notes: list[str]) -> dict[str, Any] | None:
     except (ValueError, TypeError, KeyError, AttributeError):
         notes.append("The study's `choice` cannot be read and is left out.")
         return None
+
+
+def _choose_now(study: optuna.Study, comparison: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the choice from the trials of a study that stores none, None where they give none.
+
+    Under four trials there is no curve, and above a few hundred it would take long. A comparison
+    of another rate has no use for it.
+    """
+    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not FEWEST_FITTED <= len(finished) <= MOST_FITTED:
+        return None
+    try:
+        choice = choose(study)
+    except InputError:
+        return None
+    judged = comparison["chosen_learning_rate"] if comparison else choice.learning_rate
+    return choice.to_dict() if math.isclose(judged, choice.learning_rate, rel_tol=0.01) else None
 
 
 def _baseline(

@@ -162,9 +162,14 @@ def test_a_foreign_objective_with_recorded_bounds() -> None:
     summary = summarize(study)
     check_strict_json(summary)
     assert summary["parameter"] == "learning_rate"
-    assert summary["recommended_learning_rate"] == summary["best_trial"]["learning_rate"]
+    assert summary["choice"]["reason"] == choose(study).reason  # as no choice is stored
+    assert summary["recommended_learning_rate"] == summary["choice"]["learning_rate"]
     assert summary["headline"].endswith(": not compared with a baseline")
-    assert "is the best of 6 inside 1.1e-4 to 0.0095, with objective value" in summary["sentence"]
+    assert summary["sentence"].startswith("The curve through 6 trials is lowest at 1.1e-4; ")
+    few = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    few.optimize(lambda trial: BOUNDS.suggest(trial) ** 2, n_trials=3)
+    assert summarize(few)["choice"] is None
+    assert "is the best of 3, with objective value" in summarize(few)["sentence"]
     with pytest.warns(optuna.exceptions.ExperimentalWarning):
         study.set_metric_names(["val_loss"])
     assert summarize(study)["objective"] == "val_loss"
