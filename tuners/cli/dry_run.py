@@ -2,73 +2,160 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
-
-import numpy as np
 
 from search_spaces import TuningTask
 from tuners.cli.options import JobOptions
-from tuners.range_tests.runner import ramp_size
+from tuners.cli.timing import SHORT, Pace, time_epochs, time_ramp, time_test
+from tuners.comparison.pairs import PAIRS_AT_ONCE
+from tuners.range_tests.runner import MOST_TRAININGS, ramp_size
 from tuners.report.formatting import duration
-from tuners.training.models import steps_per_epoch
-from tuners.training.runner import train_steps
+from tuners.training.models import batches_of
 
-TIMED_STEPS, TIMED_LANES = 20, 8
+TRIALS_AT_ONCE = 4  # that the search trains together
+RAMP_STEPS = 50  # of a ramp that are timed at most
+REPORTING = 0.5  # seconds of storage and report to one of loading, in three measurements
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a job.
+
+    Args:
+        name: What the plan calls it.
+        lanes: Models that it trains, at most.
+        epochs: Of each; 0 for a part that counts in steps.
+        steps: Of each.
+        seconds_at_least: With what may end it early.
+        seconds: Without.
+    """
+
+    name: str
+    lanes: int
+    epochs: int
+    steps: int
+    seconds_at_least: float
+    seconds: float
 
 
 def make_plan(options: JobOptions, tasks: Mapping[str | None, TuningTask]) -> dict[str, Any]:
-    """Return the lanes, steps and epochs of each part, and seconds from timed steps.
+    """Return the lanes, steps and epochs of each part, and seconds from programs that were timed.
 
-    Nothing is trained but the timed steps, and nothing is written.
+    Nothing is written. Trained are a few steps and epochs of each program.
 
     Returns:
-        `parts`, a list of dicts with name, lanes, steps (of a lane), epochs (of a lane) and
-        seconds; `seconds_a_step` of one lane; `seconds_to_compile`; `seconds` in all.
+        `parts`, each a `Part` as a dict; `how` models are trained; `seconds_to_load`, the report
+        among them; and in all `seconds`, and `seconds_at_least` where the comparison ends with its
+        first look.
     """
-    an_epoch = max(steps_per_epoch(task) for task in tasks.values())
-    epochs = options.epochs
-    work: list[tuple[str, int, int, int]] = []
-    for label in tasks if options.bounds is None else ():
-        name = "range test" if label is None else f"range test of {label}"
-        steps, seeds = ramp_size(epochs, an_epoch, options.range_seeds)
-        work.append((name, seeds, steps, 0))
-    work.append(("search", options.trials * options.splits, epochs * an_epoch, epochs))
-    work.append(("comparison", 2 * options.pairs, epochs * an_epoch, epochs))
-    first, step, how = time_steps(options, next(iter(tasks.values())))
-    names = ("name", "lanes", "steps", "epochs", "seconds")
-    parts: list[dict[str, Any]] = [
-        dict(zip(names, (*part, round(part[1] * part[2] * step, 1)), strict=True)) for part in work
-    ]
-    compiling = first * len(tasks)
+    loading = time.process_time() * (1 + REPORTING)
+    each = list(tasks.values())
+    tested = tasks if options.bounds is None else {}
+    parts = [_range_test(options, label, task) for label, task in tested.items()]
+    width = min(TRIALS_AT_ONCE, options.trials) * options.splits
+    paces = [time_epochs(task, width, options.how) for task in each]
+    parts.append(_search(options, each, paces))
+    parts.append(_comparison(options, each[0], paces, alone=len(each) == 1))
     return {
-        "parts": parts,
-        "how": how,
-        "seconds_a_step": step,
-        "seconds_to_compile": round(compiling, 1),
-        "seconds": round(compiling + sum(part["seconds"] for part in parts), 1),
+        "parts": [asdict(part) for part in parts],
+        "how": paces[0].how,
+        "seconds_to_load": loading,
+        "seconds": loading + sum(part.seconds for part in parts),
+        "seconds_at_least": loading + sum(part.seconds_at_least for part in parts),
     }
 
 
-def time_steps(options: JobOptions, task: TuningTask) -> tuple[float, float, str]:
-    """Return seconds of a first step, seconds of one lane's step after it, and how they ran."""
-    lanes = 1 if task.streams else TIMED_LANES
-    seeds, rates = np.arange(lanes), np.full((2, lanes), options.declared[0])
-    first = train_steps(task, rates, seeds, how=options.how)
-    many = train_steps(task, np.repeat(rates, TIMED_STEPS // 2, axis=0), seeds, how=first.how)
-    return first.seconds, many.seconds / (TIMED_STEPS * lanes), many.how
+def _range_test(options: JobOptions, label: str | None, task: TuningTask) -> Part:
+    batches = batches_of(task)
+    steps, seeds = ramp_size(options.epochs, batches, options.range_seeds)
+    pace = time_ramp(task, seeds, max(min(steps, RAMP_STEPS), SHORT + 1), options.how)
+    once = pace.seconds(pace.chunks(seeds), steps)
+    may_double = not batches or 2 * seeds * steps <= MOST_TRAININGS * options.epochs * batches
+    name = "range test" if label is None else f"range test of {label}"
+    least = pace.compiling + once
+    return Part(name, seeds, 0, steps, least, least + may_double * once)
 
 
-def describe_plan(plan: dict[str, Any]) -> list[str]:
+def _search(options: JobOptions, tasks: Sequence[TuningTask], paces: Sequence[Pace]) -> Part:
+    seconds = sum(pace.compiling for pace in paces)
+    if _baseline_first(options):
+        alone = paces[0].again(tasks[0], options.splits, options.how)
+        seconds += alone.compiling + alone.seconds(alone.chunks(options.splits), options.epochs)
+    for trials in trial_batches(options, paces[0]):
+        share = -(-trials * options.splits // (len(paces) * options.workers))
+        seconds += sum(pace.seconds(pace.chunks(share), options.epochs) for pace in paces)
+    lanes, steps = options.trials * options.splits, max(map(batches_of, tasks)) * options.epochs
+    return Part("search", lanes, options.epochs, steps, seconds, seconds)
+
+
+def _baseline_first(options: JobOptions) -> bool:
+    """Whether the baseline trains before the other trials, in a smaller program."""
+    return options.engine == "keras-tuner" and options.trials > 1
+
+
+def trial_batches(options: JobOptions, pace: Pace) -> list[int]:
+    """Return how many trials the search trains at once, without a baseline that trains first.
+
+    Args:
+        options: What the user asked for.
+        pace: Of the training.
+    """
+    whole, rest = divmod(options.trials - _baseline_first(options), TRIALS_AT_ONCE)
+    if _baseline_first(options) and pace.lanes > 1 and rest:
+        rest = TRIALS_AT_ONCE  # this engine fills its batches up
+    return [TRIALS_AT_ONCE] * whole + [rest] * (rest > 0)
+
+
+def _comparison(
+    options: JobOptions, task: TuningTask, paces: Sequence[Pace], *, alone: bool
+) -> Part:
+    """Return the comparison, of one task alone or of two whose arms train one after the other."""
+    at_once, arms = min(options.pairs, PAIRS_AT_ONCE), 2 if alone else 1
+    pace = paces[0].again(task, arms * at_once, options.how)
+    compiling, testing = time_test(task, pace, at_once)
+
+    def train(pairs: int) -> float:
+        chunks = (3 - arms) * pace.chunks(-(-arms * pairs // options.workers))
+        return pace.seconds(chunks, options.epochs) + 2 * testing
+
+    whole, rest = divmod(options.pairs, PAIRS_AT_ONCE)
+    start = pace.compiling + compiling
+    seconds = start + whole * train(PAIRS_AT_ONCE) + (train(rest) if rest else 0.0)
+    steps = batches_of(task) * options.epochs
+    least = start + train(at_once)
+    return Part("comparison", 2 * options.pairs, options.epochs, steps, least, seconds)
+
+
+def describe_plan(plan: Mapping[str, Any]) -> list[str]:
     """Return the plan as lines of text."""
-    return [
-        "part                     lanes    steps  epochs   about",
-        *(
-            f"{part['name']:<22} {part['lanes']:>7} {part['steps']:>8} {part['epochs'] or '-':>7}"
-            f"   {duration(part['seconds'])}"
-            for part in plan["parts"]
-        ),
-        f"compiling: about {duration(plan['seconds_to_compile'])}",
-        f"in all about {duration(plan['seconds'])}, at {1e6 * plan['seconds_a_step']:.0f} "
-        f"microseconds a step of one model, trained as {plan['how']}",
-    ]
+    lines = [f"{'part':<22} {'models':>7} {'epochs':>7} {'steps':>8}   about"]
+    for part in plan["parts"]:
+        numbers = f"{part['lanes']:>7} {part['epochs'] or '-':>7} {part['steps'] or '-':>8}"
+        lines.append(f"{part['name']:<22} {numbers}   {_between(part)}")
+    lines.append(f"{'loading and report':<22} {'':>24}   {about(plan['seconds_to_load'])}")
+    lines.append(f"in all about {_between(plan)}")
+    if plan["seconds_at_least"] < plan["seconds"]:
+        lines[-1] += f"; the shorter time if the first {PAIRS_AT_ONCE} pairs decide"
+    trained = "many at once" if plan["how"] == "population" else "one after the other"
+    return [*lines, f"The models train {trained}."]
+
+
+def _between(part: Mapping[str, Any]) -> str:
+    ends = [about(part[name]) for name in ("seconds_at_least", "seconds")]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def about(seconds: float) -> str:
+    """Return a time without digits that an estimate does not have.
+
+    Example:
+        >>> about(7.3), about(83.0), about(4000.0)
+        ('7 s', '1 min 25 s', '1 h 05 min')
+    """
+    for below, unit in ((10, 1), (120, 5), (600, 10), (3600, 60)):
+        if seconds < below:
+            return duration(max(round(seconds / unit), 1) * unit).replace(".0 s", " s")
+    return duration(300 * round(seconds / 300))

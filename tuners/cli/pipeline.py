@@ -25,7 +25,7 @@ from tuners import choose, compare, range_test, search, write_report
 from tuners.choosing.choice import recorded_choice
 from tuners.cli import errors, run_folder, tasks
 from tuners.cli.console import Screen
-from tuners.cli.dry_run import describe_plan, make_plan
+from tuners.cli.dry_run import TRIALS_AT_ONCE, describe_plan, make_plan
 from tuners.cli.option_checks import check_options
 from tuners.cli.options import JobOptions
 from tuners.cli.tensorflow_logging import load_tensorflow
@@ -85,6 +85,7 @@ class Run:
         alone: Whether no second process may be at work on the study.
         pool: Processes that train; None where this one does.
         screen: Where progress is shown.
+        before: What the study held when it was opened.
     """
 
     job: Job
@@ -93,6 +94,7 @@ class Run:
     alone: bool
     pool: TrainingPool | None
     screen: Screen
+    before: tuple[Any, ...]
 
 
 def load(options: JobOptions, command: str, screen: Screen) -> Job:
@@ -142,6 +144,7 @@ def _check_models(options: JobOptions, each: list[TuningTask], screen: Screen) -
 def show_plan(job: Job, screen: Screen) -> int:
     """Print what the job would do and how long it would take; return the exit code."""
     _print_start(job, screen)
+    screen.note("timing a few steps and epochs")
     plan = make_plan(job.options, job.tasks)
     if screen.json:
         screen.print_json(json.dumps(plan, indent=1))
@@ -176,7 +179,7 @@ def open_study(job: Job, screen: Screen) -> Iterator[Run]:
             recording.record_facts(study, command=job.command)  # of several, that of the first
         make_tasks = partial(tasks.named_tasks, job.options)
         pool = stack.enter_context(training_pool(job.options.workers, make_tasks))
-        yield Run(job, study, storage, bool(alone), pool, screen)
+        yield Run(job, study, storage, bool(alone), pool, screen, _held(study))
 
 
 def _stored_study(job: Job, storage: BaseStorage) -> optuna.Study:
@@ -262,6 +265,7 @@ def search_rates(run: Run) -> None:
             trials=options.trials,
             epochs=options.epochs,
             splits=options.splits,
+            batch=TRIALS_AT_ONCE,
             storage=run.storage,
             study_name=run.job.study_name,
             seed=options.seed,
@@ -365,11 +369,27 @@ def report(run: Run, *, stopped: bool = False) -> int:
     with errors.users_input("`--out`", OSError):
         page = write_report(study, run.job.folder / run_folder.PAGE)
     trials = study.get_trials(deepcopy=False)
+    ended = sum(trial.state.is_finished() for trial in trials)
+    told = f"{ended} of {max(run.job.options.trials, ended)} trials"
     if stopped:
-        ended = sum(trial.state.is_finished() for trial in trials)
-        screen.say(f"stopped after {ended} of {run.job.options.trials} trials; report: {page}")
-        screen.say(f"resume with: {run.job.command}")
+        screen.say(f"stopped after {told}; report: {page}")
+        screen.say(f"Run the same command to resume: {run.job.command}")
         return errors.INTERRUPTED
+    if _held(study) == run.before and not screen.silent:
+        known = recorded_comparison(study)
+        pairs = f"{(known and known.pairs) or 'no'} pairs"
+        screen.print(
+            f"This run was complete: {told} and {pairs}. Nothing was trained; the report is "
+            "written again.",
+            "",
+        )
     screen.finish(study, page)
     finished = any(trial.state == TrialState.COMPLETE for trial in trials)
     return errors.DONE if finished else errors.ALL_FAILED
+
+
+def _held(study: optuna.Study) -> tuple[Any, ...]:
+    """Return what training adds to: bounds, ended trials, the comparison."""
+    attributes, trials = study.user_attrs, study.get_trials(deepcopy=False)
+    ended = sum(trial.state.is_finished() for trial in trials)
+    return attributes.get("bounds"), ended, attributes.get("comparison")

@@ -111,6 +111,10 @@ def test_the_same_command_only_writes_the_report_again(
     assert "range test:" not in captured.err
     assert "comparison:" not in captured.err
     assert "done in" not in captured.err
+    assert captured.out.splitlines()[0] == (
+        "This run was complete: 2 of 2 trials and 2 pairs. Nothing was trained; the report is "
+        "written again."
+    )
     assert "recommended" in captured.out
     assert results(done) == before
     assert (done / "report.html").stat().st_mtime_ns > stamp
@@ -185,7 +189,7 @@ def test_a_stopped_job_resumes_to_the_same_end(
         assert do_job(options, "python run_search.py --again", Stopping(stage)) == 130
         error = capsys.readouterr().err
         assert f"stopped after {trials} of 2 trials" in error
-        assert "resume with: python run_search.py --again" in error
+        assert "Run the same command to resume: python run_search.py --again" in error
         assert read(folder)["comparison"] is None
         assert (read(folder)["bounds"] is None) is (stage == "range test")
     assert do_job(options, "", Screen(quiet=True)) == 0
@@ -220,15 +224,18 @@ def test_a_fault_of_ours_keeps_its_traceback_and_the_job_resumes(place: Path) ->
 def test_trials_and_pairs_may_grow(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [*RUN, *BOUNDS, "--out", "grown", "--trials"]
     assert run_search.main([*arguments, "1", "--pairs", "1"]) == 0
+    assert "complete:" not in capsys.readouterr().out
     first = results(place / "grown")
-    capsys.readouterr()
     assert run_search.main([*arguments, "2", "--pairs", "2"]) == 0
-    assert "range test" not in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert "range test" not in captured.err
+    assert "complete:" not in captured.out
     bounds, trials, differences, _ = results(place / "grown")
     assert bounds == first[0]
     assert trials[:1] == first[1]
     assert len(trials) == len(differences) == 2
     assert run_search.main([*arguments, "1", "--pairs", "1"]) == 0  # fewer: all is kept
+    assert "complete: 2 of 2 trials and 2 pairs." in capsys.readouterr().out
     assert results(place / "grown")[1:3] == (trials, differences)
 
 
@@ -338,7 +345,8 @@ def test_the_plan_is_printed_and_nothing_is_written(
     assert (parts["comparison"]["lanes"], parts["comparison"]["epochs"]) == (4, 2)
     assert parts["range test"]["lanes"] == 2
     assert parts["range test"]["steps"] == ramp_size(2, 6, 2)[0]
-    assert plan["seconds"] > 0
+    assert 0 < plan["seconds_to_load"] < plan["seconds_at_least"] <= plan["seconds"]
+    assert plan["how"] == "population"
     assert run_search.main([*SMALL, *BOUNDS, "--out", "planned", "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert "in all about" in out
