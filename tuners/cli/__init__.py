@@ -4,7 +4,7 @@
 - `tasks`: the wine task, or the user's own by MODULE:FUNCTION.
 - `pipeline`: the steps of a job; each leaves out what is done already.
 - `run_folder`: where a run is kept.
-- `dry_run`: what a job would do and how long it would take.
+- `dry_run`: what a job would do and how long it would take; `timing`: from which programs.
 - `article`: the published experiment as it was.
 - `stored`: a report or a dashboard of a study that is stored.
 - `console`, `errors`: what is printed, and with which code the command ends.

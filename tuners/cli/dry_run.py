@@ -11,7 +11,7 @@ from search_spaces import TuningTask
 from tuners.cli.options import JobOptions
 from tuners.cli.timing import SHORT, Pace, time_epochs, time_ramp, time_test
 from tuners.comparison.pairs import PAIRS_AT_ONCE
-from tuners.range_tests.runner import MOST_TRAININGS, ramp_size
+from tuners.range_tests.runner import ramp_size
 from tuners.report.formatting import duration
 from tuners.training.models import batches_of
 
@@ -47,15 +47,15 @@ def make_plan(options: JobOptions, tasks: Mapping[str | None, TuningTask]) -> di
     Nothing is written. Trained are a few steps and epochs of each program.
 
     Returns:
-        `parts`, each a `Part` as a dict; `how` models are trained; `seconds_to_load`, the report
-        among them; and in all `seconds`, and `seconds_at_least` where the comparison ends with its
-        first look.
+        `parts`, each a `Part` as a dict; `how` models are trained; `seconds_to_load`, which the
+        report is counted to; and in all `seconds`, and `seconds_at_least` where the comparison
+        ends with its first look.
     """
     loading = time.process_time() * (1 + REPORTING)
     each = list(tasks.values())
     tested = tasks if options.bounds is None else {}
     parts = [_range_test(options, label, task) for label, task in tested.items()]
-    width = min(TRIALS_AT_ONCE, options.trials) * options.splits
+    width = -(-min(TRIALS_AT_ONCE, options.trials) * options.splits // options.workers)
     paces = [time_epochs(task, width, options.how) for task in each]
     parts.append(_search(options, each, paces))
     parts.append(_comparison(options, each[0], paces, alone=len(each) == 1))
@@ -69,14 +69,12 @@ def make_plan(options: JobOptions, tasks: Mapping[str | None, TuningTask]) -> di
 
 
 def _range_test(options: JobOptions, label: str | None, task: TuningTask) -> Part:
-    batches = batches_of(task)
-    steps, seeds = ramp_size(options.epochs, batches, options.range_seeds)
+    """Return the range test, which takes as long again where it has to double its seeds."""
+    steps, seeds = ramp_size(options.epochs, batches_of(task), options.range_seeds)
     pace = time_ramp(task, seeds, max(min(steps, RAMP_STEPS), SHORT + 1), options.how)
-    once = pace.seconds(pace.chunks(seeds), steps)
-    may_double = not batches or 2 * seeds * steps <= MOST_TRAININGS * options.epochs * batches
+    seconds = pace.compiling + pace.seconds(pace.chunks(seeds), steps)
     name = "range test" if label is None else f"range test of {label}"
-    least = pace.compiling + once
-    return Part(name, seeds, 0, steps, least, least + may_double * once)
+    return Part(name, seeds, 0, steps, seconds, seconds)
 
 
 def _search(options: JobOptions, tasks: Sequence[TuningTask], paces: Sequence[Pace]) -> Part:
