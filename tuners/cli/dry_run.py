@@ -137,8 +137,8 @@ def describe_plan(plan: Mapping[str, Any]) -> list[str]:
     lines.append(f"in all about {_between(plan)}")
     if plan["seconds_at_least"] < plan["seconds"]:
         lines[-1] += f"; the shorter time if the first {PAIRS_AT_ONCE} pairs decide"
-    trained = "many at once" if plan["how"] == "population" else "one after the other"
-    return [*lines, f"The models train {trained}."]
+    stacked = plan["how"] == "population"
+    return [*lines, f"{'Many models train at once' if stacked else 'The models train one by one'}."]
 
 
 def _between(part: Mapping[str, Any]) -> str:

@@ -54,10 +54,10 @@ def test_a_plan_is_described_with_the_range_that_an_early_look_leaves() -> None:
     assert lines[4] == (
         "in all about 1 min 35 s to 2 min 40 s; the shorter time if the first 8 pairs decide"
     )
-    assert lines[5] == "The models train many at once."
+    assert lines[5] == "Many models train at once."
     whole["seconds_at_least"] = 157.0
     lines = describe_plan({"parts": [search], "how": "sequential", **whole})
-    assert lines[-2:] == ["in all about 2 min 40 s", "The models train one after the other."]
+    assert lines[-2:] == ["in all about 2 min 40 s", "The models train one by one."]
 
 
 @pytest.mark.slow
