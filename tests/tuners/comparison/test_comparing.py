@@ -150,3 +150,20 @@ def test_bad_arguments(task: TuningTask, arguments: dict[str, Any], message: str
     arguments = {"learning_rate": 0.1} | arguments
     with pytest.raises(ValueError, match=message):
         compare(task, arguments.pop("learning_rate"), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [("wine", "str"), (None, "NoneType"), ((), "nothing"), ((make_task(),) * 3, "TuningTask")],
+)
+def test_what_is_no_task_is_refused(given: Any, got: str) -> None:
+    with pytest.raises(ValueError, match=f"`task` must be a TuningTask, .* but got {got}; pass"):
+        compare(given, 0.1)
+
+
+def test_verbose_prints_the_verdict_in_one_line_and_0_nothing(task: TuningTask, capfd) -> None:
+    capfd.readouterr()
+    result = compare(task, 1.0, pairs=2, epochs=1)
+    assert capfd.readouterr() == (f"{result.describe()}\n", "")
+    compare(task, 1.0, pairs=2, epochs=1, verbose=0)
+    assert capfd.readouterr().out == ""

@@ -13,8 +13,9 @@ import pytest
 
 from search_spaces import LearningRateBounds, TuningTask
 from search_spaces.task import with_data
-from tuners import search
+from tuners import LossCurve, search
 from tuners.engines.opening import SETTINGS
+from tuners.figures.words import rate
 from tuners.study.metadata import task_facts, task_hash
 from tuners.study.recording import recorded_facts
 
@@ -177,3 +178,21 @@ def test_facts_of_a_schedule_and_of_datasets(task: TuningTask) -> None:
     facts = task_facts(streamed, epochs=3)
     assert "train_rows" not in facts
     assert (facts["validation_rows"], facts["optimizer"]) == (8, "SGD")
+
+
+@pytest.mark.slow
+def test_verbose_prints_what_was_found_and_a_dear_range_test_is_warned_of(
+    task: TuningTask, capfd: Any
+) -> None:
+    rates = np.geomspace(1e-7, 100, 200)
+    losses = 2.3 - 1.4 / (1 + (1e-2 / rates) ** 2) + (rates / 0.5) ** 2
+    dear = LossCurve(rates, losses, gradient_steps=9)
+    with pytest.warns(UserWarning, match="9 gradient steps, but 2 trials .* take only 8; leave"):
+        study = search(task, dear, trials=2, epochs=1, splits=2)
+    printed = capfd.readouterr().out
+    assert printed == (
+        f"2 finished trials on 2 splits, the best at {rate(study.best_params['learning_rate'])} "
+        f"with val_loss {study.best_value:.4g} (a selection score)\n"
+    )
+    search(task, BOUNDS, trials=1, epochs=1, splits=1, verbose=0)
+    assert capfd.readouterr().out == ""
