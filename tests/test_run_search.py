@@ -356,7 +356,7 @@ def test_help_loads_nothing_heavy() -> None:
         ),
         ("wrong_shape", "the model must take its `train` data, but fails on their first rows"),
         ("few_classes", "(InvalidArgumentError: Received a label value of 9"),
-        ("resplits", "task 'tiny <b>task</b>': `resplit` failed when called: TypeError"),
+        ("resplits", "task 'tiny <b>task</b>': `resplit(seed)` failed when called: TypeError"),
     ],
 )
 def test_a_task_that_cannot_be_trained_is_refused(

@@ -139,7 +139,7 @@ def check_task(task: TuningTask, objective: str, seed: int) -> None:
     with users_input(f"task {task.name!r}"):
         with _users_code("`build_model`", "when called"):
             model = built_model(task, seed)
-        with _users_code("`resplit`", "when called"):
+        with _users_code("`resplit(seed)`", "when called"):
             task.split(seed)
         model.run_eagerly = True  # one batch is not worth a compilation
         for part in ("train", "validation", "test"):

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -77,3 +78,14 @@ def test_the_studies_of_a_storage_are_listed_and_left_as_they_are(storage: str) 
     ]
     study = optuna.load_study(study_name="wine", storage=storage)
     assert study.metric_names is None
+
+
+def test_a_port_that_is_taken_is_refused_in_one_line(
+    storage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert run_search.main(["dashboard", "--storage", storage, "--port", port]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: `--port` {port} on 127.0.0.1 cannot be used (")
+    assert line.endswith("pass another, or 0 for any free one.")
