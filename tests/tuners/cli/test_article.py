@@ -69,7 +69,7 @@ def test_the_experiment_runs_and_is_not_repeated(
     assert describe(result)[-1].startswith("Keep the baseline 0.001: ")
     judged = describe(result | {"comparison": paired().to_dict()})[-1]
     assert "Use learning rate 0.005: it beats the baseline 0.001" in judged
-    assert "In test accuracy it is +0.1" in judged
+    assert "In test accuracy the gain is +10.00 points" in judged
     stamp = (folder / "article.json").stat().st_mtime_ns
     assert run_search.main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == result
