@@ -309,19 +309,22 @@ TASKS: dict[str, tuple[str | bytes, list[str]]] = {
     "endless recursion": ("def f(): f()\nf()", ["failed on import: RecursionError"]),
     "nothing": ("", ["has no 'task'"]),
     "no function": ("task = 5", ["must name a function", "has no 'task'"]),
-    "returns None": ("def task(): pass", ["must return a TuningTask, but returned NoneType"]),
+    "returns None": ("def task(): pass", ["must return a TuningTask, but returned None; return"]),
     "returns a class": (
         "from search_spaces import TuningTask\ndef task(): return TuningTask",
         ["must return a TuningTask, but returned type"],
     ),
-    "needs arguments": ("def task(x): pass", ["failed when called: TypeError"]),
-    "prints megabytes": ("print('x' * 3_000_000)\ndef task(): pass", ["returned NoneType"]),
+    "needs arguments": (
+        "def task(x): pass",
+        ["must need no arguments, but needs x; give it a default"],
+    ),
+    "prints megabytes": ("print('x' * 3_000_000)\ndef task(): pass", ["but returned None;"]),
     "closes its output": (
         "import sys\nsys.stdout = None\ndef task(): pass",
-        ["returned NoneType"],
+        ["but returned None;"],
     ),
-    "goes elsewhere": ("import os\nos.chdir('/')\ndef task(): pass", ["returned NoneType"]),
-    "warns": ("import warnings\nwarnings.warn('old')\ndef task(): pass", ["returned NoneType"]),
+    "goes elsewhere": ("import os\nos.chdir('/')\ndef task(): pass", ["but returned None;"]),
+    "warns": ("import warnings\nwarnings.warn('old')\ndef task(): pass", ["but returned None;"]),
     "an attribute that fails": (
         "def __getattr__(name): raise RuntimeError('no ' + name)",
         ["RuntimeError: no task"],
@@ -355,7 +358,7 @@ def test_ctrl_c_in_a_task_file_ends_with_130(
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("folder.py:task", "no 'folder.py'"),
+        ("folder.py:task", "there is no file 'folder.py'"),
         ("x" * 5000 + ".py:task", "`--task` "),
         ("a\0b.py:task", "`--task` "),
         ("a\0b:task", "`--task` "),
@@ -685,7 +688,8 @@ def tamper(path: Path, table: str, key: str, value: str) -> None:
 
 
 OTHER_VERSIONS = {
-    "a fact of another type": ("fact optimizer", "[5]"),
+    "a fact of another type": ("facts: run", '{"optimizer": [5]}'),
+    "facts of another type": ("facts: run", "[5]"),
     "bounds of another type": ("bounds", "5"),
     "bounds that lack a key": ("bounds", '{"learning_rate": {"low": 0.1}}'),
     "bounds that break their rule": (
