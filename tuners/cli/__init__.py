@@ -9,3 +9,7 @@
 - `stored`: a report or a dashboard of a study that is stored.
 - `console`, `errors`: what is printed, and with which code the command ends.
 """
+
+import time
+
+STARTED = time.perf_counter()  # about when the command began, for the time that loading takes

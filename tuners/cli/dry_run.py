@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from search_spaces import TuningTask
+from tuners.cli import STARTED
 from tuners.cli.options import JobOptions
 from tuners.cli.timing import SHORT, Pace, time_epochs, time_ramp, time_test
 from tuners.comparison.pairs import PAIRS_AT_ONCE
@@ -51,7 +52,7 @@ def make_plan(options: JobOptions, tasks: Mapping[str | None, TuningTask]) -> di
         report is counted to; and in all `seconds`, and `seconds_at_least` where the comparison
         ends with its first look.
     """
-    loading = time.process_time() * (1 + REPORTING)
+    loading = (time.perf_counter() - STARTED) * (1 + REPORTING)
     each = list(tasks.values())
     tested = tasks if options.bounds is None else {}
     parts = [_range_test(options, label, task) for label, task in tested.items()]
