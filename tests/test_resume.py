@@ -109,7 +109,7 @@ def test_a_second_process_on_sqlite_is_refused(
         assert process.stdout.readline() == "at work\n"
         assert run_search.main(command(place / "second", "--storage", storage)[2:]) == 2
         error = capsys.readouterr().err
-        assert "error: `storage` SQLite is for one process" in error
+        assert "error: `--storage` SQLite is for one process" in error
         assert f"but process {process.pid} on " in error
     finally:
         kill(process)

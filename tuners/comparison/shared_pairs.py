@@ -134,7 +134,7 @@ def _tell(study: optuna.Study, unit: FrozenTrial, pair: Pair) -> None:
     lost = chosen is None or baseline is None
     # for whoever looks at the study; the comparison itself reads the attribute
     value = None if lost else float(chosen) - float(baseline)  # type: ignore[arg-type]
-    attributes = {"pair": pair.to_dict()}
+    attributes = {"pair": pair.to_dict(), work_queue.LOST: lost}
     work_queue.tell(study, unit, attributes, value, TrialState.FAIL if lost else None)
 
 

@@ -198,7 +198,7 @@ def _tell(
     score = float(np.mean(record.scores()[lanes]))
     state = TrialState.PRUNED if pruned else None
     if attributes["diverged"] or not np.isfinite(score):
-        state = TrialState.FAIL
+        attributes["diverged"], state = True, TrialState.FAIL
     value = score if state is None else None
     told = work_queue.tell(study, member.frozen, attributes, value, state)
     if told is not None and plan.on_trial is not None:

@@ -33,7 +33,7 @@ from tuners.study.schema import EXTRA, PLACE, STALE, UNIT, superseded
 from tuners.study.storage import open_part
 
 WAIT = 0.5  # seconds between two looks at what other workers have left to do
-OUTCOMES = ("diverged", "pair")  # a unit that was told carries one of these attributes
+LOST = "diverged"  # attribute of every unit that was told: true where it failed by itself
 
 Drawn = TypeVar("Drawn")
 
@@ -165,14 +165,15 @@ def tell(
     Args:
         study: The study.
         frozen: The unit.
-        attributes: User attributes that are set before; one of `OUTCOMES` is among them.
+        attributes: User attributes that are set before, `LOST` among them, which is set last: what
+            fails with it had all of them.
         value: Its value, where it has one.
         state: Its state, None for that which the value says.
     """
     trial = open_trial(study, frozen)
     try:
-        for name, attribute in attributes.items():
-            trial.set_user_attr(name, attribute)
+        for name in sorted(attributes, key=lambda name: name == LOST):
+            trial.set_user_attr(name, attributes[name])
         return study.tell(trial, value, state=state)
     except (UpdateFinishedTrialError, ValueError):
         if study.get_trials(deepcopy=False)[frozen.number].state.is_finished():
@@ -212,7 +213,7 @@ def _hold(
     queued = UNIT not in unit.user_attrs and bool(unit.system_attrs.get("fixed_params"))
     if not queued and (place is None or place >= work.total):
         foreign = unit.user_attrs.get(UNIT, work.kind) != work.kind
-        attributes = {} if foreign else {"role": STALE, "diverged": False}
+        attributes = {} if foreign else {"role": STALE, LOST: False}
         tell(work.study, unit, attributes, state=TrialState.FAIL)
         return None
     trial = open_trial(work.study, unit)
@@ -273,8 +274,7 @@ def _is_dead(work: Work, trial: FrozenTrial) -> bool:
 
 
 def _is_orphan(unit: FrozenTrial) -> bool:
-    failed = unit.state == TrialState.FAIL
-    return failed and not any(name in unit.user_attrs for name in OUTCOMES)
+    return unit.state == TrialState.FAIL and not unit.user_attrs.get(LOST)
 
 
 def _queue_again(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -328,7 +328,7 @@ def do_once(
             if units and not is_done():  # another may have died between its record and its end
                 job()
             for unit in units:
-                tell(part, unit, {"diverged": False}, 0.0)
+                tell(part, unit, {LOST: False}, 0.0)
             if not units and not wait(work):
                 return
             if not units and not waits:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from tests.postgres import Server, running_server
 from tuners.study import heartbeat, work_queue
 from tuners.study.heartbeat import WORKER, at_work
 from tuners.study.schema import STALE, UNIT, superseded
-from tuners.study.storage import close_storage, one_process_only, open_storage
+from tuners.study.storage import WholeLines, close_storage, one_process_only, open_storage
 from tuners.study.work_queue import Work, do_once, take_batch, tell, wait
 
 FAR = "far+12345678+4026/17-99/abcdef01"  # a worker of another machine
@@ -192,7 +194,8 @@ def test_a_failed_unit_whose_copy_was_never_made_is_queued_again(study: optuna.S
         assert wait(work)
         ((again, place),) = take_batch(work, drawn)
         assert (again.number, place) == (1, 0)
-        assert tell(study, again, OUTCOME, state=TrialState.FAIL) is not None  # it diverged
+        outcome = {"diverged": True}
+        assert tell(study, again, outcome, state=TrialState.FAIL) is not None
         assert not wait(work)
         assert take_batch(work, drawn) == []
 
@@ -237,6 +240,49 @@ def test_something_is_done_once(study: optuna.Study) -> None:
 
 def interrupt() -> None:
     raise KeyboardInterrupt
+
+
+class FullAfter(WholeLines):
+    """A journal on a disk with so many bytes left: a write that does not fit is cut off."""
+
+    def __init__(self, path: str, left: int) -> None:
+        super().__init__(path)
+        self.full = Path(path).stat().st_size + left
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        super().append_logs(logs)
+        if Path(self._file_path).stat().st_size > self.full:
+            os.truncate(self._file_path, self.full)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_at_any_byte_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "study.journal"
+    address, left, ended = f"journal:///{path}", 0, False
+    while not ended:
+        path.unlink(missing_ok=True)
+        optuna.create_study(study_name="s", storage=open_storage(address))
+        storage = optuna.storages.JournalStorage(FullAfter(str(path), left))
+        try:
+            study = optuna.load_study(study_name="s", storage=storage)
+            with at_work(study) as worker:
+                work = work_of(study, worker, total=3, batch=3)
+                with work_queue.handing_back(work):
+                    while units := take_batch(work, drawn):
+                        for unit, place in units:
+                            told = {"scores": [place], "epochs": 9, "diverged": place == 1}
+                            state = TrialState.FAIL if place == 1 else None
+                            tell(study, unit, told, None if state else float(place), state)
+            ended = True
+        except OSError:
+            study = optuna.load_study(study_name="s", storage=open_storage(address))
+            work_to_the_end(study, total=3, batch=3)
+        done = work_of(study, "", total=3).done()
+        assert [unit.user_attrs["place"] for unit in done] == [0, 1, 2], left
+        states = [(unit.state.name, unit.value) for unit in done if unit.user_attrs["place"] != 1]
+        assert states == [("COMPLETE", 0.0), ("COMPLETE", 2.0)], left
+        left += 17  # lines have 100 to 350 bytes
 
 
 class SlowToWrite(JournalFileBackend):
