@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-import numpy as np
-
+from search_spaces._data import (
+    Data,
+    check_alike,
+    check_data,
+    check_like,
+    count_rows,
+    draw_split,
+    is_dataset,
+    join,
+    warn_of_reading,
+)
 from search_spaces._input import (
     InputError,
     check_rate,
@@ -23,34 +30,6 @@ from search_spaces._input import (
 )
 from search_spaces._words import count
 
-Data = Any  # (x, y), (x, y, sample_weight) of arrays, or a tf.data.Dataset
-
-
-def is_dataset(data: object) -> bool:
-    """Whether `data` is a `tf.data.Dataset` (known by its protocol, without TensorFlow)."""
-    return hasattr(data, "element_spec") and hasattr(data, "cardinality")
-
-
-def map_arrays(function: Callable[[np.ndarray], Any], arrays: Any) -> Any:
-    """Apply `function` to every array of a nest of dicts, lists and tuples, keeping its shape."""
-    if isinstance(arrays, Mapping):
-        return {key: map_arrays(function, value) for key, value in arrays.items()}
-    if isinstance(arrays, (list, tuple)):
-        return type(arrays)(map_arrays(function, value) for value in arrays)
-    return function(arrays)
-
-
-def list_arrays(arrays: Any) -> list[np.ndarray]:
-    """Return the arrays of a nest of dicts, lists and tuples, in order."""
-    found: list[np.ndarray] = []
-    map_arrays(found.append, arrays)
-    return found
-
-
-def count_rows(data: Data) -> int:
-    """Return the number of rows of an `(x, y)` or `(x, y, sample_weight)` of arrays."""
-    return len(list_arrays(data)[0])
-
 
 @dataclass(frozen=True, eq=False)
 class TuningTask:
@@ -61,8 +40,9 @@ class TuningTask:
         build_model: Takes nothing, returns a compiled `keras.Model`. The library sets the rate on
             its optimizer. A `LearningRateSchedule` compiled into it is kept in shape.
         train: `(x, y)` or `(x, y, sample_weight)` of arrays with one row an example; `x` and `y`
-            may be dicts or lists of arrays. A `tf.data.Dataset` (batched) is streamed through
-            `model.fit`, its order unseeded.
+            may be dicts or lists of arrays. A `tf.data.Dataset` (batched) is read into arrays
+            once where it has at most 1 GiB, and brings its `batch_size`; a larger one is streamed
+            through `model.fit`, its order unseeded.
         validation: The same, for choosing the epoch and the rate.
         test: The same, used once, for the final comparison; None where there is none.
         batch_size: Rows to a training step, 1 or more.
@@ -76,8 +56,8 @@ class TuningTask:
             `validation`, as they are, and draws both parts anew. With it every stage changes the
             split with the seed (range test, trials, pairs); with None seeds vary weights and
             order only.
-        materialise: Read datasets of finite cardinality into arrays once, so that they train as
-            lanes; warns that their `map` functions are frozen.
+        materialise: Whether datasets are read into arrays once, so that they train as lanes and
+            random `map` functions are frozen; None where they fit, with a warning that says so.
         facts: What the report should say of the data: plain strings and numbers.
 
     Raises:
@@ -101,7 +81,7 @@ class TuningTask:
     class_weight: Mapping[int, float] | None = None
     baseline_learning_rate: float | None = None
     resplit: Callable[[int], tuple[Data, ...]] | Literal["shuffle"] | None = None
-    materialise: bool = False
+    materialise: bool | None = None
     facts: Mapping[str, str | int | float] | None = None
 
     def __post_init__(self) -> None:
@@ -139,12 +119,23 @@ class TuningTask:
         _check_facts(self.facts)
         for mapping in ("class_weight", "facts"):
             keep(mapping, dict(getattr(self, mapping) or {}) or None)
+        self._keep_data(keep)
+        if self.resplit == "shuffle":
+            check_alike(self.train, self.validation)
+
+    def _keep_data(self, keep: Callable[[str, Any], None]) -> None:
+        read = []
         for part in ("train", "validation", "test"):
             data = getattr(self, part)
-            if part != "test" or data is not None:
-                keep(part, check_data(data, part, materialise=self.materialise))
-        if self.resplit == "shuffle":
-            _check_alike(self.train, self.validation)
+            if part == "test" and data is None:
+                continue
+            keep(part, check_data(data, part, materialise=self.materialise))
+            if is_dataset(data) and not is_dataset(getattr(self, part)):
+                read.append(f"`{part}`")
+                if part == "train":
+                    keep("batch_size", count_rows(next(iter(data))))
+        if read and self.materialise is None:
+            warn_of_reading(read, f" of task {self.name!r}", stacklevel=4)
 
     def __repr__(self) -> str:
         parts = [repr(self.name)]
@@ -175,7 +166,7 @@ class TuningTask:
         if seed is None or self.resplit is None:
             return self.train, self.validation, self.test
         if self.resplit == "shuffle":
-            pooled = _join([self.train, self.validation])
+            pooled = join([self.train, self.validation])
             return *draw_split(pooled, count_rows(self.validation), seed), self.test
         parts = self.resplit(seed)
         if not isinstance(parts, (tuple, list)) or len(parts) not in (2, 3):
@@ -184,116 +175,23 @@ class TuningTask:
                 "`resplit(seed)` must return (train, validation) or (train, validation, test), "
                 f"but got {type(parts).__name__}{size}; return the parts as one tuple."
             )
-        train, validation, *rest = (
-            check_data(part, f"resplit(seed)[{index}]", materialise=self.materialise)
-            for index, part in enumerate(parts)
-        )
+        checked = []
+        for index, (part, own) in enumerate(zip(parts, self._own(), strict=False)):
+            name = f"resplit({seed})[{index}]"
+            data = check_data(part, name, materialise=self.materialise)
+            if own[1] is not None:
+                check_like(data, own[1], name, own[0])
+            checked.append(data)
+        train, validation, *rest = checked
         return train, validation, rest[0] if rest else self.test
 
-
-def draw_split(rows: Data, held_out: int, seed: int) -> tuple[Data, Data]:
-    """Return `(train, validation)`, drawn at random from rows.
-
-    Args:
-        rows: A tuple of arrays or nests of them.
-        held_out: How many rows validate.
-        seed: Which ones.
-    """
-    order = np.random.default_rng(seed).permutation(count_rows(rows))
-    train = map_arrays(lambda array: array[order[held_out:]], rows)
-    return train, map_arrays(lambda array: array[order[:held_out]], rows)
+    def _own(self) -> list[tuple[str, Data | None]]:
+        return [(part, getattr(self, part)) for part in ("train", "validation", "test")]
 
 
 def with_data(task: TuningTask, **changes: Any) -> TuningTask:
     """Return the task with some of its arguments replaced."""
     return replace(task, **changes)
-
-
-def check_data(data: Data, name: str, *, materialise: bool = False) -> Data:
-    """Return `data` as a dataset, or as a tuple of NumPy arrays with equal numbers of rows.
-
-    Args:
-        data: What the user passed.
-        name: The argument that an error names.
-        materialise: Read a dataset of finite cardinality into arrays.
-
-    Raises:
-        ValueError: It is neither; or rows differ, or there are none.
-    """
-    if is_dataset(data):
-        return _read_dataset(data, name) if materialise else data
-    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-        raise InputError(
-            f"`{name}` must be (x, y), (x, y, sample_weight) or a tf.data.Dataset, "
-            f"but got {type(data).__name__}; pass e.g. (x_train, y_train)."
-        )
-    data = tuple(data)[: 2 if data[-1] is None else 3]
-    arrays = tuple(map_arrays(np.asarray, part) for part in data)
-    shapes = [array.shape for array in list_arrays(arrays)]
-    if not all(shapes) or len({shape[0] for shape in shapes}) != 1 or shapes[0][0] < 1:
-        got = ", ".join(map(str, shapes[:4])) + (", ..." if len(shapes) > 4 else "")
-        raise InputError(
-            f"`{name}` must hold arrays with the same number of rows, 1 or more, but got arrays "
-            f"of the shapes {got or 'of nothing'}; pass NumPy arrays, one row an example."
-        )
-    return arrays
-
-
-def _read_dataset(dataset: Any, name: str) -> Data:
-    cardinality = int(dataset.cardinality())
-    if cardinality < 0:  # -1 infinite, -2 unknown
-        kind = "infinite" if cardinality == -1 else "unknown"
-        raise InputError(
-            f"`{name}` must be a dataset of finite cardinality for materialise=True, but its "
-            f"cardinality is {kind}; use `.take(n)` or `assert_cardinality`, or leave it streaming."
-        )
-    warnings.warn(
-        f"`{name}` is read into arrays once: random `map` functions of the dataset are frozen.",
-        stacklevel=4,
-    )
-    batches = list(dataset.as_numpy_iterator())
-    if not batches or not all(isinstance(batch, tuple) for batch in batches):
-        raise InputError(
-            f"`{name}` must be a dataset of (x, y) or (x, y, sample_weight) batches, but got "
-            f"{dataset.element_spec if batches else 'no batch at all'}; zip x and y."
-        )
-    if any(array.ndim == 0 for array in list_arrays(batches[0])):
-        raise InputError(
-            f"`{name}` must be a batched dataset, but got single examples "
-            f"{dataset.element_spec}; use `.batch(n)`."
-        )
-    return check_data(_join(batches), name)
-
-
-def _join(batches: list[Any]) -> Any:
-    """Return one nest of arrays whose rows are those of the batches, in order; dicts by key."""
-    first = batches[0]
-    if isinstance(first, Mapping):
-        return {key: _join([batch[key] for batch in batches]) for key in first}
-    if isinstance(first, (list, tuple)):
-        return type(first)(_join(list(column)) for column in zip(*batches, strict=True))
-    return np.concatenate(batches)
-
-
-def _check_alike(train: Data, validation: Data) -> None:
-    """Check that rows of both parts can stand in one array."""
-    shapes = [
-        "a dataset" if is_dataset(data) else _row_shapes(data) for data in (train, validation)
-    ]
-    if "a dataset" in shapes or shapes[0] != shapes[1]:
-        raise InputError(
-            "`resplit` 'shuffle' needs `train` and `validation` to hold arrays of the same "
-            f"shapes, but got rows of {shapes[0]} and {shapes[1]}; pass a function."
-        )
-
-
-def _row_shapes(arrays: Any) -> Any:
-    """Return the nest with the shape of a row for each array, and lists for tuples."""
-    if isinstance(arrays, Mapping):
-        return {key: _row_shapes(value) for key, value in arrays.items()}
-    if isinstance(arrays, (list, tuple)):
-        return [_row_shapes(value) for value in arrays]
-    return arrays.shape[1:]
 
 
 def _check_class_weight(class_weight: object) -> None:
@@ -320,18 +218,3 @@ def _check_facts(facts: object) -> None:
             f"`facts` must map strings to plain strings and numbers, but got {facts!r}; "
             "convert arrays and NumPy integers first."
         )
-
-
-def data_hash(data: Data) -> str:
-    """Return the first 12 hexadecimal digits of the SHA-256 of all arrays, "" for a dataset."""
-    if is_dataset(data):
-        return ""
-    digest = hashlib.sha256()
-    for array in list_arrays(data):
-        digest.update(str((array.dtype.str, array.shape)).encode())
-        digest.update(
-            np.ascontiguousarray(array).tobytes()
-            if array.dtype != object
-            else repr(array.tolist()).encode()
-        )
-    return digest.hexdigest()[:12]

@@ -9,16 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from search_spaces import TuningTask, task
-from search_spaces.task import (
-    check_data,
-    count_rows,
-    data_hash,
-    is_dataset,
-    list_arrays,
-    map_arrays,
-    with_data,
-)
+from search_spaces import TuningTask, _data, task
+from search_spaces._arrays import list_arrays, map_arrays
+from search_spaces._data import check_data, count_rows, data_hash, is_dataset
+from search_spaces.task import with_data
 
 
 def pair(rows: int, start: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +97,7 @@ def test_a_resplit_of_two_keeps_the_test_set_and_one_of_three_replaces_it():
         (None, r"`resplit\(seed\)` must return \(train, validation\) or .* but got NoneType"),
         ((pair(2),), "but got tuple of 1; return the parts as one tuple"),
         ((pair(2),) * 4, "but got tuple of 4"),
-        ((pair(2), 5), r"`resplit\(seed\)\[1\]` must be \(x, y\)"),
+        ((pair(2), 5), r"`resplit\(1\)\[1\]` must be \(x, y\)"),
     ],
 )
 def test_a_resplit_that_returns_something_else_is_refused(parts, message):
@@ -163,7 +157,6 @@ def test_an_argument_that_breaks_its_rule_is_refused(changes, message):
         ((np.zeros(3),), r"must be \(x, y\), .* but got tuple"),
         ((np.zeros((3, 2)), np.zeros(2)), r"same number of rows.* \(3, 2\), \(2,\); pass NumPy"),
         ((np.zeros((0, 2)), np.zeros(0)), r"same number of rows, 1 or more, .* \(0, 2\), \(0,\)"),
-        ((np.zeros(3), None), r"same number of rows, .* of the shapes \(3,\), \(\)"),
         (([1.0, 2.0, 3.0], [0, 1, 1]), r"of the shapes \(\), \(\), \(\), \(\), \.\.\.; pass NumPy"),
         (([], {}), "of the shapes of nothing"),
     ],
@@ -189,40 +182,67 @@ def test_the_hash_follows_values_shapes_and_types_and_not_addresses():
 
 
 @pytest.mark.slow
-def test_a_dataset_streams_unless_it_is_materialised():
+def test_a_dataset_that_fits_is_read_once(monkeypatch):
     import tensorflow as tf
 
     x = {"a": np.arange(20.0).reshape(10, 2), "b": np.arange(10)}
     dataset = tf.data.Dataset.from_tensor_slices((x, np.arange(10.0))).batch(4)
-    streaming = make(train=dataset)
-    assert is_dataset(streaming.train)
-    assert streaming.streams
-    assert data_hash(streaming.train) == ""
-    with pytest.warns(UserWarning, match="`train` is read into arrays once.* are frozen"):
-        read = make(train=dataset, materialise=True)
+    with pytest.warns(UserWarning, match="Read into arrays once: `train` of task .*=False to str"):
+        read = make(train=dataset, batch_size=32)
     assert not read.streams
-    assert count_rows(read.train) == 10
+    assert (count_rows(read.train), read.batch_size) == (10, 4)  # it brings its batches
     np.testing.assert_array_equal(read.train[0]["a"], x["a"])
     np.testing.assert_array_equal(read.train[0]["b"], x["b"])
     np.testing.assert_array_equal(read.train[1], np.arange(10.0))
-    assert make(validation=dataset).streams
+    unknown = dataset.filter(lambda x, y: True)
+    assert count_rows(make(train=unknown, materialise=True).train) == 10
+    streaming = make(train=dataset, materialise=False)
+    assert is_dataset(streaming.train)
+    assert streaming.streams
+    assert data_hash(streaming.train) == ""
+    assert make(validation=dataset, materialise=False).streams
+    monkeypatch.setattr(_data, "MOST_BYTES", 200)  # of 320
+    assert make(train=dataset).streams
+    assert not make(train=dataset, materialise=True).streams
+    with pytest.raises(ValueError, match=r"of known length where it is large.* use `\.apply"):
+        make(train=unknown)
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:`train` is read into arrays once")
-def test_a_dataset_that_cannot_be_materialised_is_refused():
+@pytest.mark.parametrize("materialise", [None, True])
+def test_a_dataset_that_cannot_be_read_is_refused(materialise):
     import tensorflow as tf
 
     rows = tf.data.Dataset.from_tensor_slices((np.zeros((6, 2)), np.zeros(6)))
     for dataset, message in (
-        (rows.batch(2).repeat(), "finite cardinality for .* cardinality is infinite; use `.take"),
-        (rows.batch(2).filter(lambda x, y: True), "cardinality is unknown"),
+        (rows.batch(2).repeat(), "`train` must be a dataset that ends, .* infinite; use `.take"),
         (rows, r"`train` must be a batched dataset, but got single examples .*; use `.batch\(n\)`"),
-        (rows.take(0).batch(2), r"dataset of \(x, y\) or .* batches, but got no batch at all"),
+        (rows.take(0).batch(2), "`train` must have rows, but the dataset has no batch; check"),
         (rows.map(lambda x, y: x).batch(2), r"dataset of \(x, y\) or .*TensorSpec.*; zip x and y"),
     ):
         with pytest.raises(ValueError, match=message):
-            make(train=dataset, materialise=True)
+            make(train=dataset, materialise=materialise)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ((pair(5), (np.full((3, 2), np.nan), np.zeros(3))), "finite like `validation`.* 6 of"),
+        (((np.zeros((5, 3)), np.zeros(5)), pair(3)), "rows like `train`, but .*3.* prepare both"),
+        (
+            (pair(5), pair(3), ([np.zeros((3, 2))], np.zeros(3))),
+            r"2\]` must have rows like `test`",
+        ),
+    ],
+)
+def test_every_split_is_checked_as_the_first_one_is(parts, message):
+    def resplit(seed):
+        return parts if seed == 2 else (pair(5), pair(3))
+
+    made = make(test=pair(2), resplit=resplit)
+    made.split(1)
+    with pytest.raises(ValueError, match=r"`resplit\(2\)\[.*" + message):
+        made.split(2)
 
 
 @pytest.mark.slow
@@ -250,6 +270,6 @@ def test_a_dataset_shows_itself_and_a_model_is_no_function_that_builds_one():
     import tensorflow as tf
 
     streamed = tf.data.Dataset.from_tensor_slices(pair(8)).batch(4)
-    assert "train a dataset, validation 4 rows" in repr(make(train=streamed))
+    assert "train a dataset, validation 4 rows" in repr(make(train=streamed, materialise=False))
     with pytest.raises(ValueError, match="anew for each seed, but got a Sequential; pass the"):
         make(build_model=keras.Sequential())

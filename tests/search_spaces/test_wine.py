@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from search_spaces import wine, wine_task
-from search_spaces.task import data_hash
+from search_spaces._data import data_hash
 from search_spaces.wine import FEATURES, OPTIMIZERS, build_wine_model, check_optimizer
 from search_spaces.wine_csv import COLUMNS, find_wine_csv
 

@@ -19,8 +19,9 @@ import numpy as np
 import search_spaces
 import tuners
 from search_spaces import TuningTask, wine_task
+from search_spaces._data import is_dataset
 from search_spaces._input import InputError, needed_arguments
-from search_spaces.task import is_dataset, with_data
+from search_spaces.task import with_data
 from tuners.cli.errors import nearest, one_line, printable, users_input
 from tuners.cli.options import JobOptions
 from tuners.report.formatting import shorten

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from search_spaces import TuningTask
-from search_spaces.task import is_dataset
+from search_spaces._data import is_dataset
 from tuners.training.population.cache import choose
 from tuners.training.records import How
 from tuners.training.runner import evaluate, predict, train, train_steps

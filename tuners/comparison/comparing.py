@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search_spaces.task import TuningTask, data_hash
+from search_spaces._data import data_hash
+from search_spaces.task import TuningTask
 from tuners._checks import InputError, check_rate, check_whole, require_keras
 from tuners._progress import progress_bar
 from tuners.comparison.pairs import (

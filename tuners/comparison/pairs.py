@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from search_spaces._data import check_data, count_rows, is_dataset
 from search_spaces._input import InputError
-from search_spaces.task import TuningTask, check_data, count_rows, is_dataset
+from search_spaces.task import TuningTask
 from tuners.comparison.confusion import count_confusion
 from tuners.comparison.result import Arm
 from tuners.study.schema import plain
-from tuners.training.models import built_model, leaf_optimizers, schedule_values
+from tuners.training.models import built_model, has_schedule, leaf_optimizers
 from tuners.training.records import TrainingRecord
 from tuners.training.runner import evaluate, predict, train
 
@@ -296,7 +297,7 @@ def _spread(values: np.ndarray, places: np.ndarray, length: int) -> np.ndarray:
 
 def _describe_optimizer(task: TuningTask) -> dict[str, str]:
     optimizer = leaf_optimizers(built_model(task, 0).optimizer)[0]
-    scheduled = schedule_values(optimizer, 1) is not None
+    scheduled = has_schedule(optimizer)
     return {
         "optimizer": type(optimizer).__name__,
         "schedule": type(optimizer._learning_rate).__name__ if scheduled else "",

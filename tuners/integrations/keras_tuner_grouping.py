@@ -10,7 +10,8 @@ import keras
 import keras_tuner
 import numpy as np
 
-from search_spaces.task import count_rows, map_arrays
+from search_spaces._arrays import map_arrays
+from search_spaces._data import count_rows
 from tuners.integrations.keras_tuner_hypermodel import RateHyperModel, matches
 from tuners.training.models import first_rows
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces.task import TuningTask, is_dataset
+from search_spaces._data import is_dataset
+from search_spaces.task import TuningTask
 from tuners._checks import (
     InputError,
     check_choice,
@@ -54,6 +55,7 @@ def range_test(
     seeds: int = 8,
     seed: int = 0,
     how: How | None = None,
+    materialise: bool | None = None,
     verbose: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> LossCurve:
@@ -75,7 +77,7 @@ def range_test(
             defaults, see `tuners.range_tests.builders`); a `keras_tuner.HyperModel`; a built
             `keras_tuner.Tuner`; or a `TuningTask`.
         x: Training inputs, arrays of one row an example or a nest of them, or a
-            `tf.data.Dataset`; None for a task.
+            `tf.data.Dataset` that ends; None for a task.
         y: Training targets; None for a task or a dataset.
         validation: `(x, y)` that are not trained on; None leaves out a tenth of the rows of `x`,
             other ones for each seed.
@@ -91,6 +93,8 @@ def range_test(
             where trainings are too short to pay for two steps of each.
         seed: The first of them, 0 or more.
         how: "population" or "sequential" forces how lanes are trained; None chooses.
+        materialise: Whether a dataset is read into arrays once, which freezes its random `map`
+            functions and is quicker by far; None where it has at most 1 GiB, with a warning.
         verbose: 1 prints the answer in one line, with a progress bar on work over two seconds; 0
             is silent.
         progress: Called with (steps done, steps in all) of the part that is running.
@@ -125,7 +129,7 @@ def range_test(
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message="Two seeds build the same initial weights")
-        task = as_task(source, x, y, validation, batch_size, stack)
+        task = as_task(source, x, y, validation, batch_size, stack, materialise)
         shown = bool(verbose) and progress is None
         tell = stack.enter_context(progress_bar("range test", shown))
         step = partial(train_steps, task, how=how, on_step=progress or tell)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from search_spaces.task import (
-    TuningTask,
+from search_spaces._arrays import as_arrays, list_arrays, refuse_batches
+from search_spaces._data import (
+    check_data,
     count_rows,
     draw_split,
     is_dataset,
-    list_arrays,
-    map_arrays,
+    warn_of_reading,
 )
+from search_spaces.task import TuningTask
 from tuners._checks import InputError
 from tuners.range_tests.builders import as_builder
 from tuners.training.models import first_rows, model_variables, random_state_kept
@@ -32,6 +32,7 @@ def as_task(
     validation: Any,
     batch_size: int | None,
     stack: contextlib.ExitStack,
+    materialise: bool | None = None,
 ) -> TuningTask:
     """Return the task that a source stands for.
 
@@ -42,6 +43,7 @@ def as_task(
         validation: Validation data, or None for a tenth of the rows.
         batch_size: Rows to a step; None for 32, for a task or for a dataset.
         stack: Where the keeping of a model's state is entered.
+        materialise: Whether a dataset is read into arrays; None where it fits.
 
     Raises:
         ValueError: The source is none of these, or does not go with the data.
@@ -69,11 +71,26 @@ def as_task(
             "`batch_size` must be left out where `x` is a dataset, which brings its batches, but "
             f"got {batch_size!r}; use x.rebatch(n)."
         )
-    resplit: Any = "shuffle" if validation is None and not is_dataset(x) else None
-    train, validation = _split(x, y, validation)
+    if is_dataset(x):
+        train = _of_dataset(x, y, materialise)
+        rows = count_rows(next(iter(x)))
+    else:
+        train = _of_arrays(x, y)
+        rows = BATCH_SIZE if batch_size is None else batch_size
     builder = builder or _copies(source, train, stack)
-    rows = BATCH_SIZE if batch_size is None else batch_size
-    return TuningTask("range test", builder, train, validation, batch_size=rows, resplit=resplit)
+    resplit: Any = "shuffle" if validation is None and not is_dataset(train) else None
+    if validation is None:
+        train, validation = (train, x.take(1)) if is_dataset(train) else hold_out(train)
+    streams = False if is_dataset(train) else materialise
+    return TuningTask(
+        "range test",
+        builder,
+        train,
+        validation,
+        batch_size=rows,
+        resplit=resplit,
+        materialise=streams,
+    )
 
 
 def is_model(source: Any) -> bool:
@@ -113,7 +130,8 @@ def copy_of(model: Any, sample: Any) -> Any:
     try:
         model.compiled = False  # else the copy is compiled from a config, which knows no own loss
         try:
-            copy = keras.models.clone_model(model)
+            plain = not inspect.signature(type(model)).parameters
+            copy = type(model)() if plain else keras.models.clone_model(model)
         finally:
             model.compiled = True
         if not copy.built:
@@ -135,23 +153,27 @@ def copy_of(model: Any, sample: Any) -> Any:
             raise InputError(f"the copy is a {type(copy).__name__}")
     except Exception as error:
         raise InputError(
-            f"`source` must be a model that can be copied, but {type(model).__name__} cannot be "
-            f"({str(error).splitlines()[0]:.120}); pass the function that builds it, or use "
-            "LearningRateRangeTest in fit."
+            f"`source` must be a model that can be copied, but Keras cannot make a second "
+            f"{type(model).__name__} from its `get_config()` ({type(error).__name__}); pass the "
+            "function that builds it, or use LearningRateRangeTest in fit."
         ) from error
     return copy
 
 
-def _split(x: Any, y: Any, validation: Any) -> tuple[Any, Any]:
-    if is_dataset(x):
-        if y is not None:
-            raise InputError("`y` must be left out where `x` is a dataset, which brings targets.")
-        return x, x if validation is None else validation
+def _of_dataset(x: Any, y: Any, materialise: bool | None) -> Any:
+    if y is not None:
+        raise InputError("`y` must be left out where `x` is a dataset, which brings targets.")
+    train = check_data(x, "x", materialise=materialise)
+    if materialise is None and not is_dataset(train):
+        warn_of_reading(["`x`"], "", stacklevel=4)
+    return train
+
+
+def _of_arrays(x: Any, y: Any) -> Any:
+    refuse_batches(x, "x")
     if y is None:
         raise InputError("`y` must hold the training targets, but got None.")
-    data = (map_arrays(np.asarray, x), map_arrays(np.asarray, y))
-    if validation is not None:
-        return data, validation
+    data = (as_arrays(x, "x"), as_arrays(y, "y"))
     rows = {len(array) if array.ndim else -1 for part in data for array in list_arrays(part)}
     if -1 in rows:
         raise InputError(
@@ -162,4 +184,9 @@ def _split(x: Any, y: Any, validation: Any) -> tuple[Any, Any]:
         raise InputError(
             f"`x` and `y` must have the same number of rows, 2 or more, but got {sorted(rows)}."
         )
+    return data
+
+
+def hold_out(data: Any) -> tuple[Any, Any]:
+    """Return training and validation rows of arrays, of which a tenth validates."""
     return draw_split(data, max(1, round(VALIDATION_SHARE * count_rows(data))), seed=0)

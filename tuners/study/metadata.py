@@ -11,15 +11,17 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
-from search_spaces.task import TuningTask, count_rows, data_hash, is_dataset, list_arrays
+from search_spaces._arrays import list_arrays
+from search_spaces._data import count_rows, data_hash, is_dataset
+from search_spaces.task import TuningTask
 from tuners._checks import check_choice
 from tuners.study.fingerprint import model_fingerprint
 from tuners.training.models import (
+    batches_of,
     built_model,
     first_rows,
     leaf_optimizers,
     schedule_values,
-    steps_per_epoch,
 )
 
 PACKAGES = ("tensorflow", "keras", "optuna", "keras-tuner", "numpy", "scikit-learn")
@@ -74,8 +76,7 @@ def _facts_of(task: TuningTask, model: Any, epochs: int) -> dict[str, Any]:
     optimizer = leaf_optimizers(model.optimizer)[0]
     rate = task.baseline_learning_rate
     if rate is None:
-        steps = 1 if task.streams else epochs * steps_per_epoch(task)
-        schedule = schedule_values(optimizer, steps)
+        schedule = schedule_values(optimizer, epochs * max(batches_of(task), 1))
         rate = float(optimizer.learning_rate if schedule is None else schedule.max())
     facts: dict[str, Any] = {
         "task": task.name,

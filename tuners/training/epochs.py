@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from search_spaces.task import Data, TuningTask, check_data
+from search_spaces._data import Data, check_data
+from search_spaces.task import TuningTask
 from tuners._checks import InputError
 from tuners.training import sequential
 from tuners.training.models import (

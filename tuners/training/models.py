@@ -6,7 +6,9 @@ lane is the same whichever way it runs.
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import math
 import random
 import warnings
 import weakref
@@ -17,8 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from search_spaces._arrays import list_arrays, map_arrays
+from search_spaces._data import Data, count_rows, is_dataset
 from search_spaces._input import InputError
-from search_spaces.task import Data, TuningTask, count_rows, is_dataset, list_arrays, map_arrays
+from search_spaces.task import TuningTask
 
 CACHED_BYTES = 64 * 2**20  # initial weights kept per task, so that trials of one seed build once
 
@@ -153,7 +157,7 @@ def built_model(task: TuningTask, seed: int) -> Any:
     """
     import keras
 
-    with random_state_kept(seed):
+    with random_state_kept(seed), _same_names(task):
         model = task.build_model()
         if not isinstance(model, keras.Model):
             raise InputError(
@@ -171,7 +175,51 @@ def built_model(task: TuningTask, seed: int) -> Any:
                 model(first[0])
             else:
                 model(first_rows(rows_of(task.train).x, 1))
+    _check_trainable(model)
     return model
+
+
+def _check_trainable(model: Any) -> None:
+    """Check what no training here can do without, before any starts."""
+    if not model.trainable_variables:
+        raise InputError(
+            "`build_model` must return a model with weights to train, but this one has none; "
+            "add a layer with weights, or set `trainable = True`."
+        )
+    held = [layer.name for layer in model._flatten_layers() if getattr(layer, "stateful", False)]
+    if held:
+        raise InputError(
+            f"`build_model` must return a model whose batches may come in any order, but layer "
+            f"{held[0]!r} carries its state from one to the next; build it with stateful=False."
+        )
+    rates = [leaf._learning_rate for leaf in leaf_optimizers(model.optimizer)]
+    plain = [float(rate) for rate in rates if hasattr(rate, "assign")]
+    if len(plain) == len(rates) and not 0 < max(plain, default=0) < math.inf:
+        raise InputError(
+            "`build_model` must compile the model with a learning rate that is positive and "
+            f"finite, but got {max(plain, default=0):g}; pass e.g. Adam(1e-3)."
+        )
+
+
+_counts: weakref.WeakKeyDictionary[TuningTask, dict[str, int]] = weakref.WeakKeyDictionary()
+
+
+@contextlib.contextmanager
+def _same_names(task: TuningTask) -> Iterator[None]:
+    """Let layers without a name get the same ones in each build: their metrics are named so."""
+    from keras.src.backend.common import global_state  # no public way to read these
+
+    name = "object_name_uids"
+    kept = global_state.get_global_attribute(name)
+    if task not in _counts:  # the first build is as it would be without us
+        _counts[task] = dict(kept or {})
+        yield
+        return
+    global_state.set_global_attribute(name, collections.defaultdict(int, _counts[task]))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(name, kept)
 
 
 def first_rows(arrays: Any, rows: int) -> Any:
@@ -248,14 +296,21 @@ def leaf_optimizers(optimizer: Any) -> list[Any]:
     return list(getattr(inner, "optimizers", [inner]))
 
 
-def schedule_values(optimizer: Any, steps: int) -> np.ndarray | None:
-    """Return the rates (steps,) of a schedule compiled into an optimizer, None for a plain rate."""
+def has_schedule(optimizer: Any) -> bool:
+    """Whether an optimizer was compiled with a schedule."""
     import keras
-    import tensorflow as tf
 
     schedule = getattr(optimizer, "_learning_rate", None)
-    if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+    return isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
+
+
+def schedule_values(optimizer: Any, steps: int) -> np.ndarray | None:
+    """Return the rates (steps,) of a schedule compiled into an optimizer, None for a plain rate."""
+    import tensorflow as tf
+
+    if not has_schedule(optimizer):
         return None
+    schedule = optimizer._learning_rate
 
     @tf.function
     def every_step() -> Any:
@@ -299,7 +354,7 @@ def compiled_learning_rate(task: TuningTask, epochs: int = 1) -> float:
     """
     model = built_model(task, 0)
     optimizer = leaf_optimizers(model.optimizer)[0]
-    values = schedule_values(optimizer, epochs * steps_per_epoch(task))
+    values = schedule_values(optimizer, epochs * max(batches_of(task), 1))
     return short_float(optimizer.learning_rate if values is None else values.max())
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from search_spaces.task import Data, TuningTask, is_dataset
+from search_spaces._data import Data, is_dataset
+from search_spaces.task import TuningTask
 from tuners.training.models import (
     Rows,
     built_model,
     epoch_order,
+    initial_variables,
     leaf_optimizers,
+    model_variables,
     random_state_kept,
     rows_of,
     step_order,
@@ -21,18 +25,19 @@ from tuners.training.models import (
 )
 from tuners.training.records import Curves, Plan, Progress, named_curve
 from tuners.training.schedules import VariableRate, set_rate
+from tuners.training.state import ModelState
 
 
 class _Batches(keras.utils.PyDataset):
-    """The batches of a lane, in the order of its seed, another one each epoch."""
+    """The batches of a lane, in the order that an epoch has for its seed."""
 
-    def __init__(self, rows: Rows, batch: int, seed: int) -> None:
+    def __init__(self, rows: Rows, batch: int, order: Callable[[int], np.ndarray]) -> None:
         super().__init__()
-        self.rows, self.batch, self.seed = rows, batch, seed
+        self.rows, self.batch, self.order_of = rows, batch, order
         self.set_epoch(0)
 
     def __len__(self) -> int:
-        return -(-self.rows.count // self.batch)
+        return -(-len(self.order) // self.batch)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         chosen = self.order[index * self.batch : (index + 1) * self.batch]
@@ -40,7 +45,31 @@ class _Batches(keras.utils.PyDataset):
 
     def set_epoch(self, epoch: int) -> None:
         """Take an epoch's order; Keras calls `on_epoch_end` also after its first peek."""
-        self.order = epoch_order(self.seed, epoch, self.rows.count)
+        self.order = self.order_of(epoch)
+
+
+class _Ramp(keras.callbacks.Callback):
+    """Holds a rate for each step, and records the loss of each batch by itself."""
+
+    def __init__(
+        self, held: list[tuple[Any, float]], rates: np.ndarray, tell: Callable[[int], None]
+    ) -> None:
+        super().__init__()
+        self.held, self.rates, self.tell = held, rates, tell
+        self.losses = np.full(len(rates), np.nan)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.model.reset_metrics()  # what Keras logs is the mean since then
+        for rate, ratio in self.held:
+            rate.assign(float(self.rates[batch]) * ratio)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        loss = float((logs or {})["loss"])
+        if np.isfinite(loss):
+            self.losses[batch] = loss
+        else:
+            self.model.stop_training = True
+        self.tell(1)
 
 
 class _Watch(keras.callbacks.Callback):
@@ -62,7 +91,7 @@ class _Watch(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        logs = {name: float(value) for name, value in (logs or {}).items() if np.ndim(value) == 0}
+        logs = scalars(logs or {})
         if not (np.isfinite(logs["loss"]) and np.isfinite(logs.get("val_loss", 0.0))):
             self.curves.diverged_epoch[self.lane] = epoch
             logs = dict.fromkeys(logs, np.nan)
@@ -85,9 +114,9 @@ class _Watch(keras.callbacks.Callback):
 
 def run_epochs(task: TuningTask, plan: Plan, curves: Curves, progress: Progress) -> None:
     """Train each lane of a plan with one `model.fit`, writing into `curves`."""
-    for lane, (rate, seed) in enumerate(zip(plan.rates, plan.seeds, strict=True)):
+    models = lane_models(task, plan.seeds)
+    for lane, (model, rate, seed) in enumerate(zip(models, plan.rates, plan.seeds, strict=True)):
         train, validation, *_ = task.split(int(seed) if plan.resplit else None)
-        model = built_model(task, int(seed))
         set_rate(model, float(rate), plan.epochs * steps_per_epoch(task))
         order_seed = int(plan.seeds[0] if plan.same_batches else seed)
         fitted, options = _fit_data(task, train, order_seed)
@@ -113,7 +142,10 @@ def _fit_data(task: TuningTask, train: Data, seed: int) -> tuple[Any, dict[str, 
     if is_dataset(train):
         return train, {"shuffle": False, "class_weight": task.class_weight}
     rows = rows_of(train, task.class_weight)
-    return _Batches(rows, min(task.batch_size, rows.count), seed), {"shuffle": False}
+    batch = min(task.batch_size, rows.count)
+    return _Batches(rows, batch, lambda epoch: epoch_order(seed, epoch, rows.count)), {
+        "shuffle": False
+    }
 
 
 def _watched(data: Data) -> Any:
@@ -123,55 +155,103 @@ def _watched(data: Data) -> Any:
 
 def _evaluate(model: Any, data: Data, batch: int) -> dict[str, float]:
     if is_dataset(data):
-        return model.evaluate(data, verbose=0, return_dict=True)
-    parts = rows_of(data).parts()
-    return model.evaluate(**parts, batch_size=batch, verbose=0, return_dict=True)
+        return scalars(model.evaluate(data, verbose=0, return_dict=True))
+    return evaluate_rows(model, rows_of(data), batch)
 
 
-def run_lane_steps(task: TuningTask, rates: np.ndarray, seed: int, order_seed: int) -> np.ndarray:
-    """Train one lane with `train_on_batch`, a rate for each step.
+def evaluate_rows(model: Any, rows: Rows, batch: int) -> dict[str, float]:
+    """Return loss and compiled metrics of a model on some rows, by `model.evaluate`."""
+    found = model.evaluate(**rows.parts(), batch_size=batch, verbose=0, return_dict=True)
+    return scalars(found)
+
+
+def scalars(logs: dict[str, Any]) -> dict[str, float]:
+    """Return the logs that are one number each, which alone have a curve."""
+    return {name: float(value) for name, value in logs.items() if np.ndim(value) == 0}
+
+
+def lane_models(
+    task: TuningTask, seeds: np.ndarray, prepare: Callable[[Any], None] | None = None
+) -> Iterator[Any]:
+    """Give the model of each seed, as built from it: one model set back, so compiled once.
+
+    A model that holds optimizers of its own beside the compiled one is built anew each time.
 
     Args:
         task: The task.
-        rates: Rates (steps,).
-        seed: Seed of the weights.
-        order_seed: Seed of the batches' order.
+        seeds: The seeds, (lanes,).
+        prepare: Called with each model that is built, if given.
+    """
+    state: ModelState | None = None
+    for seed in seeds:
+        if state is None:
+            model = built_model(task, int(seed))
+            if prepare is not None:
+                prepare(model)
+            if not _own_optimizers(model):
+                state = ModelState(model)
+        else:
+            state.restore()
+            values = initial_variables(task, int(seed))
+            for variable, value in zip(model_variables(model), values, strict=True):
+                variable.assign(value)
+        yield model
+
+
+def _own_optimizers(model: Any) -> bool:
+    held = [each for each in vars(model).values() if isinstance(each, keras.optimizers.Optimizer)]
+    return any(each is not model.optimizer for each in held)
+
+
+def run_lane_steps(
+    task: TuningTask,
+    rates: np.ndarray,
+    seeds: np.ndarray,
+    order_seeds: np.ndarray,
+    tell: Callable[[int], None],
+) -> np.ndarray:
+    """Train lanes one after another with one `model.fit` each, a rate for each step.
+
+    Args:
+        task: The task.
+        rates: Rates (steps, lanes).
+        seeds: Seeds of the weights, (lanes,).
+        order_seeds: Seeds of the batches' order, (lanes,).
+        tell: Called with how many steps more are done.
 
     Returns:
-        The losses (steps,), NaN once non-finite.
+        The losses (steps, lanes), NaN once non-finite.
     """
-    train = task.split(seed)[0]
-    model = built_model(task, seed)
-    leaves = leaf_optimizers(model.optimizer)
-    highest = max(float(leaf.learning_rate) for leaf in leaves)
-    held = []
-    for leaf in leaves:
-        ratio = float(leaf.learning_rate) / highest
-        held.append((keras.Variable(float(rates[0]) * ratio, trainable=False), ratio))
-        leaf.learning_rate = VariableRate(held[-1][0])
-    losses = np.full(len(rates), np.nan)
-    with random_state_kept(seed):
-        steps = range(len(rates))
-        for step, parts in zip(steps, _endless(task, train, order_seed, len(rates)), strict=False):
-            for rate, ratio in held:
-                rate.assign(float(rates[step]) * ratio)
-            model.reset_metrics()  # before Keras 3.15, train_on_batch returns a running mean
-            losses[step] = float(model.train_on_batch(**parts, return_dict=True)["loss"])
-            if not np.isfinite(losses[step]):
-                losses[step] = np.nan
-                break
+    losses = np.full(rates.shape, np.nan)
+    held: list[tuple[Any, float]] = []
+
+    def take_rates(model: Any) -> None:
+        leaves = leaf_optimizers(model.optimizer)
+        own = [float(leaf.learning_rate) for leaf in leaves]
+        held.clear()
+        for leaf, rate in zip(leaves, own, strict=True):
+            ratio = rate / max(own) if max(own) > 0 else 1.0  # a warm-up may start at 0
+            held.append((keras.Variable(ratio, trainable=False), ratio))
+            leaf.learning_rate = VariableRate(held[-1][0])
+
+    for lane, model in enumerate(lane_models(task, seeds, take_rates)):
+        train = task.split(int(seeds[lane]))[0]
+        fitted, options = _ramp_data(task, train, int(order_seeds[lane]), len(rates))
+        ramp = _Ramp(held, rates[:, lane], tell)
+        with random_state_kept(int(seeds[lane])):
+            model.fit(fitted, callbacks=[ramp], verbose=0, **options)
+        losses[:, lane] = ramp.losses
     return losses
 
 
-def _endless(task: TuningTask, train: Data, seed: int, steps: int) -> Any:
+def _ramp_data(task: TuningTask, train: Data, seed: int, steps: int) -> tuple[Any, dict[str, Any]]:
     if is_dataset(train):
-        while True:
-            for batch in train:
-                x, y, *weight = batch
-                yield {"x": x, "y": y, **({"sample_weight": weight[0]} if weight else {})}
+        data, options = _fit_data(task, train.repeat(), seed)
+        return data, {**options, "steps_per_epoch": steps}
     rows = rows_of(train, task.class_weight)
-    for chosen in step_order(seed, steps, rows.count, min(task.batch_size, rows.count)):
-        yield rows.take(chosen)
+    batch = min(task.batch_size, rows.count)
+    order = step_order(seed, steps, rows.count, batch).ravel()
+    return _Batches(rows, batch, lambda _: order), {"shuffle": False}
 
 
 def evaluate_weights(
@@ -183,7 +263,7 @@ def evaluate_weights(
     for lane, data in zip(weights, datas, strict=True):
         model.set_weights(lane)
         found.append(_evaluate(model, data, task.batch_size))
-    return {name: np.array([float(one[name]) for one in found]) for name in found[0]}
+    return {name: np.array([one[name] for one in found]) for name in found[0]}
 
 
 def predict_weights(task: TuningTask, weights: list[list[np.ndarray]], datas: list[Data]) -> Any:

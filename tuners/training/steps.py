@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,8 @@ from tuners.training.population.batches import chunk_rows, chunks
 from tuners.training.population.cache import choose, reason
 from tuners.training.population.program import LaneProgram
 from tuners.training.records import How, Progress, StepRecord
+
+log = logging.getLogger("tuners")
 
 
 def run_steps(
@@ -34,11 +37,9 @@ def run_steps(
     order_seeds = np.repeat(seeds[:1], lanes) if same_batches else seeds
     if isinstance(chosen, str):
         size = 1
-        for lane in range(lanes):
-            loss[:, lane] = sequential.run_lane_steps(
-                task, rates[:, lane], int(seeds[lane]), int(order_seeds[lane])
-            )
-            progress.add(steps)
+        if how is None:
+            log.warning("It takes %d lanes of %d steps, one after another.", lanes, steps)
+        loss = sequential.run_lane_steps(task, rates, seeds, order_seeds, progress.add)
     else:
         size = chosen.lanes
         for chunk, padded in chunks(lanes, size):

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from search_spaces._arrays import map_arrays
 from search_spaces._input import InputError
-from search_spaces.task import TuningTask, map_arrays
+from search_spaces.task import TuningTask
 from tuners.training.models import Rows, rows_of
 from tuners.training.population.program import LaneProgram
 

@@ -17,7 +17,7 @@ from search_spaces.task import TuningTask
 from tuners.training.models import built_model, rows_of
 from tuners.training.population.parity import agrees_with_keras
 from tuners.training.population.program import LaneProgram
-from tuners.training.population.stackable import CannotStack, refuse_if_unstackable
+from tuners.training.population.stackable import CannotStack, first_line, refuse_if_unstackable
 from tuners.training.records import How
 
 log = logging.getLogger("tuners")
@@ -128,7 +128,7 @@ def _tried(task: TuningTask, known: Programs, program: LaneProgram) -> LaneProgr
         known.refusal = str(refusal)
     except Exception as error:
         log.debug("not compiled: %s", error)
-        known.refusal = f"it does not compile as one program ({_first_line(error)})"
+        known.refusal = f"it does not compile as one program ({first_line(error)})"
     else:
         if difference is not None:
             known.refusal = f"it does not agree with Keras: {difference}"
@@ -158,12 +158,7 @@ def _tensorflow_quiet() -> Iterator[None]:
 
 def _no_vectorized_form(error: Exception) -> str:
     named = re.search(r'(?:op: "|vectorization defined for )(\w+)', str(error))
-    return f"{named[1]} has no vectorized form" if named else _first_line(error)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:160]
+    return f"{named[1]} has no vectorized form" if named else first_line(error)
 
 
 def choose(task: TuningTask, lanes: int, how: How | None, *, resplit: bool) -> LaneProgram | str:

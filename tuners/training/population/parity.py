@@ -10,7 +10,9 @@ import numpy as np
 
 from search_spaces.task import TuningTask
 from tuners.training.models import (
+    Rows,
     built_model,
+    first_rows,
     initial_variables,
     leaf_optimizers,
     model_variables,
@@ -19,13 +21,18 @@ from tuners.training.models import (
 from tuners.training.population.batches import lane_rows
 from tuners.training.population.program import LaneProgram
 from tuners.training.schedules import VariableRate
+from tuners.training.sequential import evaluate_rows, scalars
+
+WATCHED_ROWS = 4096  # of the validation rows, at most: some ten batches each way
 
 
 def agrees_with_keras(task: TuningTask, program: LaneProgram) -> str | None:
-    """Train three steps of two lanes and of two Keras models; return the difference, or None.
+    """Evaluate and train two lanes and two Keras models; return the difference, or None.
 
-    Losses must agree to 1 part in 1,000 and weights, in mean, to 1 % of how far they moved. Keras
-    trains one batch at a time with `train_on_batch`, eagerly, or compiled where dropout draws.
+    Both evaluate the validation rows, train three steps and evaluate again. Losses must agree to
+    1 part in 1,000, metrics to 1 part in 100 and two rows (a row may fall on the other side of a
+    threshold), and weights, in mean, to 1 % of how far they moved. Keras trains one batch at a
+    time with `train_on_batch`, eagerly, or compiled where dropout draws.
 
     Args:
         task: The task.
@@ -39,37 +46,78 @@ def agrees_with_keras(task: TuningTask, program: LaneProgram) -> str | None:
     rates = [base, base / 2][:lanes]
     order = np.stack([rng.permutation(rows.count)[:batch] for _ in range(3 * lanes)])
     order = order.reshape(3, lanes, batch)
+    watched = Rows(*first_rows(tuple(rows_of(task.validation).parts().values()), WATCHED_ROWS))
     spread = np.arange(program.lanes) % lanes
     program.load([initial_variables(task, int(seed)) for seed in spread])
-    data = lane_rows(rows, program)
-    losses = program.train(data, order[:, spread], np.tile(np.array(rates)[spread], (3, 1)))
-    after = program.read()
+    data, watched_data = lane_rows(rows, program), lane_rows(watched, program)
+
+    def evaluate() -> dict[str, np.ndarray]:
+        return program.evaluate(watched_data, shared=program.shared_rows, batch=batch)
+
+    def train(steps: slice) -> dict[str, np.ndarray]:
+        lane_rates = np.tile(np.array(rates)[spread], (len(order[steps]), 1))
+        loss = program.train(data, order[steps][:, spread], lane_rates)
+        return {"loss": loss[-1], **program.metrics()}
+
+    untrained = evaluate()
+    trained = []
+    for step in range(3):
+        program.reset_metrics()
+        trained.append(train(slice(step, step + 1)))
+    after, evaluated = program.read(), evaluate()
     for lane, model in enumerate(models):
         before = initial_variables(task, lane)
         leaf_optimizers(model.optimizer)[0].learning_rate = VariableRate(
             keras.Variable(rates[lane], trainable=False)
         )
+        model.jit_compile = False  # to evaluate; a program for a few batches is dear
+        expected = evaluate_rows(model, watched, batch)
+        differs = _difference("evaluate, before any update,", untrained, expected, lane, watched)
+        if differs:
+            return differs
         if _draws_random_numbers(model):  # these differ between eager and compiled programs
             model.jit_compile = True
         else:
             model.run_eagerly = True
-        for step in range(3):
+        for step, got in enumerate(trained):
             part = rows.take(order[step, lane])
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                logs = model.train_on_batch(**part, return_dict=True)
-            expected, got = float(logs["loss"]), float(losses[step, lane])
-            if not np.isclose(expected, got, rtol=1e-3, atol=1e-5, equal_nan=True):
-                return f"loss {got:.6g} at step {step + 1} where train_on_batch has {expected:.6g}"
-        moved = differs = 0.0
+                expected = model.train_on_batch(**part, return_dict=True)
+            where = f"train_on_batch, at step {step + 1},"
+            differs = _difference(where, got, expected, lane, Rows(**part))
+            if differs:
+                return differs
+        moved = parted = 0.0
         for start, stacked_value, variable in zip(
             before, after, model_variables(model), strict=True
         ):
             if start.dtype.kind == "f":
                 moved += float(np.abs(variable.numpy() - start).sum())
-                differs += float(np.abs(variable.numpy() - stacked_value[lane]).sum())
-        if differs > 0.01 * moved + 1e-6:
-            return f"weights part by {differs / max(moved, 1e-30):.1%} of how far they moved"
+                parted += float(np.abs(variable.numpy() - stacked_value[lane]).sum())
+        if parted > 0.01 * moved + 1e-6:
+            return f"weights part by {parted / max(moved, 1e-30):.1%} of how far they moved"
+        expected = evaluate_rows(model, watched, batch)
+        differs = _difference("evaluate", evaluated, expected, lane, watched)
+        if differs:
+            return differs
+    return None
+
+
+def _difference(
+    where: str, got: dict[str, np.ndarray], keras_logs: dict[str, Any], lane: int, rows: Rows
+) -> str | None:
+    """Return where a lane's loss and metrics are others than Keras's, None where they are equal."""
+    expected = scalars(keras_logs)
+    if set(got) != set(expected):
+        names = (" and ".join(sorted(logs)) for logs in (got, expected))
+        return f"{next(names)} where {where} has {next(names)}"
+    for name, value in expected.items():
+        close = {"rtol": 1e-3, "atol": 1e-5}
+        if name != "loss":
+            close = {"rtol": 1e-2, "atol": 2 / rows.count}
+        if not np.isclose(value, got[name][lane], equal_nan=True, **close):
+            return f"{name} {got[name][lane]:.6g} where {where} has {value:.6g}"
     return None
 
 

@@ -16,9 +16,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from search_spaces.task import TuningTask, count_rows, map_arrays
+from search_spaces._arrays import map_arrays
+from search_spaces._data import count_rows
+from search_spaces._input import InputError
+from search_spaces.task import TuningTask
 from tuners.training.models import built_model, first_rows, model_variables, rows_of
-from tuners.training.population.stackable import Group, LaneRates, optimizer_with
+from tuners.training.population.stackable import Group, LaneRates, first_line, optimizer_with
 
 SEGMENT = 256  # steps in one call of the program, at most
 EVALUATION_ROWS = 256  # rows to a batch in evaluation, where the loss is a plain mean
@@ -52,8 +55,7 @@ class LaneProgram:
         rows = count_rows(task.train)
         self._full_batch = min(task.batch_size, rows)  # most calls train an epoch of full batches
         self.segment_rows = max(1, min(SEGMENT, rows // self._full_batch))
-        loss = getattr(model, "loss", None)
-        self._plain_mean = isinstance(loss, str)
+        self._plain_mean = _is_plain_mean(model)
         self.traces = 0
         self._segment = tf.function(self._run_segment, jit_compile=True, autograph=False)
         self._evaluate = tf.function(self._run_evaluation, jit_compile=True, autograph=False)
@@ -63,6 +65,16 @@ class LaneProgram:
     def _build_metrics(self, task: TuningTask) -> None:
         parts = rows_of(task.train).parts()
         two = {name: map_arrays(tf.constant, first_rows(part, 2)) for name, part in parts.items()}
+        try:
+            self._build_metrics_on(two)
+        except Exception as error:  # Keras raises what its layers and losses like
+            raise InputError(
+                f"`build_model` must return a model that takes the rows of task {task.name!r}, but "
+                f"they end in {first_line(error)!r}; check the shapes of inputs and targets, the "
+                "last layer and the loss."
+            ) from error
+
+    def _build_metrics_on(self, two: dict[str, Any]) -> None:
         weight = two.get("sample_weight")
         with tf.GradientTape() as tape:
             y_pred = self.model(two["x"])
@@ -71,6 +83,8 @@ class LaneProgram:
         self._sparse = [isinstance(gradient, tf.IndexedSlices) for gradient in gradients]
         self._connected = [gradient is not None for gradient in gradients]
         self.model.compute_metrics(two["x"], two["y"], y_pred, weight)
+        for tracker in getattr(self.model._compile_loss, "metrics", []):
+            _average_batches(tracker)
         self.model.reset_metrics()
 
     def _make_groups(self) -> list[Group]:
@@ -375,7 +389,7 @@ class LaneProgram:
             return {
                 name: tf.cast(value, tf.float32)
                 for name, value in results.items()
-                if name != "loss" and not isinstance(value, dict)
+                if name != "loss" and not isinstance(value, dict) and np.ndim(value) == 0
             }
 
         values = [variable.value() for variable in self.metric_state]
@@ -386,6 +400,25 @@ class LaneProgram:
 def _assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def _is_plain_mean(model: Any) -> bool:
+    """Whether loss and metrics are means over rows, the same for batches of any size."""
+    methods = ("compute_loss", "compute_metrics", "get_metrics_result")
+    if any(getattr(type(model), each) is not getattr(keras.Model, each) for each in methods):
+        return False
+    # of several metrics and functions of one's own nothing is known
+    metrics = getattr(model._compile_metrics, "metrics", [])
+    parts = [part for each in metrics for part in (each, getattr(each, "_fn", each))]
+    return isinstance(model.loss, str) and all(
+        getattr(part, "__module__", type(part).__module__).startswith("keras.") for part in parts
+    )
+
+
+def _average_batches(tracker: Any) -> None:
+    """Let the loss of one of several outputs be averaged as in `fit`: by batches, of any size."""
+    update = tracker.update_state
+    tracker.update_state = lambda values, sample_weight: update(values)  # noqa: ARG005
 
 
 def _call(model: Any, x: Any, *, training: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,3 +94,15 @@ def optimizer_with(optimizer: Any, rates: LaneRates) -> Any:
     except (TypeError, ValueError) as error:
         raise CannotStack(f"the optimizer cannot be made anew from its config ({error})") from error
     return fresh
+
+
+def first_line(error: Exception) -> str:
+    r"""Return an error's kind and the first line that says something, in 160 characters.
+
+    Example:
+        >>> first_line(ValueError("Exception encountered when calling A.call().\\nToo long."))
+        'ValueError: Too long.'
+    """
+    text = re.sub(r"\x1b\[\d+m|Exception encountered when calling \S+", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:160]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from keras import layers, optimizers
 
 from search_spaces.task import TuningTask
-from tests.tuners.tasks import ROWS, dense_model, held_out, make_task, rows
+from tests.tuners.tasks import ROWS, dense_model, make_task, rows
 from tuners.training.population import cache
 from tuners.training.runner import evaluate, predict, train, train_steps
 
@@ -32,86 +31,17 @@ def assert_same_as_fit(task: TuningTask, *, epochs: int = 3, rates: Any = (1e-3,
     assert (stacked.how, alone.how) == ("population", "sequential")
     np.testing.assert_allclose(stacked.loss, alone.loss, atol=TOLERANCE, rtol=TOLERANCE)
     np.testing.assert_allclose(stacked.val_loss, alone.val_loss, atol=TOLERANCE, rtol=TOLERANCE)
+    assert set(stacked.metrics) == set(alone.metrics)
     for name in alone.metrics:
-        if not name.endswith("_loss"):  # Keras averages these over batches of unequal size
-            # one row of 30 or 75 may fall on the other side of 0.5
-            np.testing.assert_allclose(stacked.metrics[name], alone.metrics[name], atol=0.04)
+        # one row of 30 or 75 may fall on the other side of 0.5
+        atol = TOLERANCE if name.endswith("_loss") else 0.04
+        np.testing.assert_allclose(stacked.metrics[name], alone.metrics[name], atol=atol)
     np.testing.assert_array_equal(stacked.best_epoch, alone.best_epoch)
-
-
-OPTIMIZERS: dict[str, Callable[[], Any]] = {
-    "SGD": lambda: optimizers.SGD(),
-    "SGD momentum Nesterov": lambda: optimizers.SGD(momentum=0.9, nesterov=True),
-    "SGD EMA": lambda: optimizers.SGD(use_ema=True, ema_momentum=0.9),
-    "Adam amsgrad clipvalue": lambda: optimizers.Adam(amsgrad=True, clipvalue=0.01),
-    "Adam accumulation": lambda: optimizers.Adam(gradient_accumulation_steps=2),
-    "AdamW": lambda: optimizers.AdamW(weight_decay=0.1),
-    "RMSprop": lambda: optimizers.RMSprop(),
-    "Nadam": lambda: optimizers.Nadam(),
-    "Adamax": lambda: optimizers.Adamax(),
-    "Adagrad": lambda: optimizers.Adagrad(),
-    "Adadelta": lambda: optimizers.Adadelta(),
-    "Ftrl": lambda: optimizers.Ftrl(),
-    "Lion": lambda: optimizers.Lion(),
-}
-
-
-def linear_model(optimizer: Callable[[], Any]) -> Callable[[], Any]:
-    def build() -> Any:
-        model = keras.Sequential([layers.Input((8,)), layers.Dense(1, activation="sigmoid")])
-        model.compile(optimizer(), "binary_crossentropy")
-        return model
-
-    return build
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_elementwise_optimizer_agrees_with_train_on_batch(name: str) -> None:
-    task = make_task(linear_model(OPTIMIZERS[name]))
-    rates = np.array([[1e-3, 1e-2]]).repeat(7, axis=0)
-    stacked = train_steps(task, rates, [3, 4], how="population")
-    alone = train_steps(task, rates, [3, 4], how="sequential")
-    np.testing.assert_allclose(stacked.loss, alone.loss, atol=TOLERANCE, rtol=TOLERANCE)
-
-
-@pytest.mark.parametrize(
-    "optimizer",
-    [
-        lambda: optimizers.Adam(optimizers.schedules.CosineDecay(0.01, 20)),
-        lambda: optimizers.SGD(use_ema=True, ema_overwrite_frequency=3),
-    ],
-    ids=["a schedule kept in shape", "EMA"],
-)
-def test_what_unfolds_over_epochs_agrees_with_fit(optimizer: Callable[[], Any]) -> None:
-    assert_same_as_fit(make_task(linear_model(optimizer)))
 
 
 def compiled(model: Any, loss: Any = "binary_crossentropy", **options: Any) -> Any:
     model.compile("adam", loss, **options)
     return model
-
-
-def normalized() -> Any:
-    return compiled(
-        keras.Sequential(
-            [
-                layers.Input((8,)),
-                layers.Dense(8, activation="relu", kernel_regularizer="l2"),
-                layers.BatchNormalization(),
-                layers.LayerNormalization(),
-                layers.Dense(1, activation="sigmoid"),
-            ]
-        ),
-        metrics=["accuracy", keras.metrics.AUC(name="auc")],
-    )
-
-
-def attention() -> Any:
-    inputs = layers.Input((6,))
-    embedded = layers.Embedding(20, 8)(inputs)
-    attended = layers.MultiHeadAttention(2, 4)(embedded, embedded)
-    pooled = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(attended + embedded))
-    return compiled(keras.Model(inputs, layers.Dense(1, activation="sigmoid")(pooled)))
 
 
 def convolution() -> Any:
@@ -127,46 +57,10 @@ def convolution() -> Any:
     )
 
 
-def two_outputs() -> Any:
-    inputs = {
-        "dense": layers.Input((8,), name="dense"),
-        "tokens": layers.Input((6,), name="tokens"),
-    }
-    words = layers.Flatten()(layers.Embedding(20, 4)(inputs["tokens"]))
-    hidden = layers.Dense(8, activation="tanh")(layers.Concatenate()([inputs["dense"], words]))
-    outputs = [
-        layers.Dense(1, activation="sigmoid", name="a")(hidden),
-        layers.Dense(2, name="b")(hidden),
-    ]
-    return compiled(keras.Model(inputs, outputs), ["binary_crossentropy", "mse"])
-
-
-def test_normalization_regularizer_and_metrics_agree_with_fit() -> None:
-    assert_same_as_fit(make_task(normalized))
-
-
-def test_attention_and_embeddings_agree_with_fit() -> None:
-    assert_same_as_fit(make_task(attention, kind="tokens"))
-
-
 def test_convolution_runs_lane_after_lane_in_one_program() -> None:
     task = make_task(convolution, kind="images")
     assert_same_as_fit(task)
     assert "lane after lane" in train(task, [1e-3], [0], epochs=1).why
-
-
-def test_several_outputs_and_dict_inputs_agree_with_fit() -> None:
-    x, y = rows("dict")
-    assert_same_as_fit(make_task(two_outputs, kind="dict", y=(y, x["dense"][:, :2])))
-
-
-def test_sample_weights_agree_with_fit() -> None:
-    x, y = rows()
-    weights = np.linspace(0.0, 2.0, ROWS)
-    task = TuningTask(
-        "weighted", dense_model(), (x, y, weights), (held_out(x), held_out(y)), batch_size=16
-    )
-    assert_same_as_fit(task)
 
 
 def test_class_weights_agree_with_fit_given_them_itself() -> None:
@@ -482,7 +376,7 @@ def test_ctrl_c_keeps_the_finished_epochs(task: TuningTask, how: Any) -> None:
 def test_a_dataset_streams_through_fit_and_the_record_says_so() -> None:
     x, y = rows()
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
-    streamed = TuningTask("streamed", dense_model(), data, data)
+    streamed = TuningTask("streamed", dense_model(), data, data, materialise=False)
     record = train(streamed, [0.05], [0], epochs=2)
     assert record.how == "sequential"
     assert "tf.data.Dataset" in record.why
