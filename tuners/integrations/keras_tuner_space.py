@@ -280,11 +280,6 @@ def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float) -> None
             stacklevel=4,
         )
         return
-    if isinstance(oracle, OptunaOracle):
-        oracle.study.enqueue_trial(
-            dict.fromkeys(names, baseline), user_attrs={"role": "baseline"}, skip_if_exists=True
-        )
-        return
     grid = isinstance(oracle, keras_tuner.oracles.GridSearchOracle)
     kinds = keras_tuner.engine.hyperparameters
     allowed = [  # a continuous range takes what lies outside it, grids and choices do not
@@ -296,6 +291,10 @@ def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float) -> None
     if not allowed:
         where = "outside the narrowed grid" if grid else "not among the narrowed choices"
         logger.warning("baseline %g is %s: not queued.", baseline, where)
+    elif isinstance(oracle, OptunaOracle):
+        oracle.study.enqueue_trial(
+            dict.fromkeys(allowed, baseline), user_attrs={"role": "baseline"}, skip_if_exists=True
+        )
     elif grid:  # it begins with the defaults
         config = oracle.hyperparameters.get_config()
         for entry in config["space"]:

@@ -10,7 +10,7 @@ import optuna
 
 from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_pair, check_rate, is_from
-from tuners.integrations.optuna_sampler import NarrowedSampler
+from tuners.integrations.optuna_sampler import QUEUED, NarrowedSampler
 from tuners.study.recording import record
 from tuners.study.tuner_study import as_study
 
@@ -36,8 +36,11 @@ def narrow(
     bounds) and the bounds recorded, with the curve they came from. The suggestion is queued as a
     trial, and so is the baseline where one is given: once each, also when it is called again or
     after the study was loaded from its storage. Their trials carry the user attribute `role`,
-    "suggestion" or "baseline". If `name` came up in no trial by the end of the first, there is
-    one warning, and the study says so in its user attribute `bounds_not_used`.
+    "suggestion" or "baseline". What is queued is fitted to what the objective asks for: the
+    suggestion becomes the nearest value that it takes, a choice or a step of its grid; a baseline
+    that it does not take is not tried, with one warning, and its trial is an ordinary one
+    ("search"). If `name` came up in no trial by the end of the first, there is one warning, and
+    the study says so in its user attribute `bounds_not_used`.
 
     A `keras_tuner.Tuner` gets the hyperparameter narrowed wherever it comes up. A warning says
     where the range test was for trainings of other lengths than the tuner's `max_epochs`, or cost
@@ -164,7 +167,9 @@ def queue_once(study: optuna.Study, name: str, rate: float, role: str) -> None:
         role: The trial's user attribute `role`.
     """
     for trial in study.get_trials(deepcopy=False):
-        queued = trial.system_attrs.get("fixed_params", {})
-        if trial.user_attrs.get("role") == role and {**queued, **trial.params}.get(name) == rate:
+        queued = {**trial.params, **trial.user_attrs.get(QUEUED, {})}
+        # "search": it was queued, but is nothing that the objective takes
+        known = (role, "search") if QUEUED in trial.user_attrs else (role,)
+        if trial.user_attrs.get("role") in known and queued.get(name) == rate:
             return
-    study.enqueue_trial({name: rate}, user_attrs={"role": role})
+    study.enqueue_trial({name: rate}, user_attrs={"role": role, QUEUED: {name: rate}})

@@ -318,6 +318,20 @@ def test_an_optuna_oracle_is_narrowed_and_queues_the_baseline(narrow, kt, tmp_pa
     assert len(rates) == 6
 
 
+def test_an_optuna_oracle_queues_no_baseline_outside_the_narrowed_choices(
+    narrow, kt, tmp_path, caplog
+):
+    from tuners import OptunaOracle
+
+    oracle = OptunaOracle(None, kt.Objective("score", "min"))
+    tuner = kt.Tuner(
+        oracle, lambda hp: hp.Choice("learning_rate", [0.1, 0.01, 0.001]), directory=tmp_path
+    )
+    narrow(tuner, BOUNDS, baseline=0.1)
+    assert "is not among the narrowed choices" in caplog.text
+    assert oracle.create_trial("a").hyperparameters["learning_rate"] in (0.01, 0.001)
+
+
 def test_optuna_keeps_choices_that_its_trials_hold(narrow, kt, tmp_path):
     from tuners import OptunaOracle
 
