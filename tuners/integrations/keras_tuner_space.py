@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_rate
 from tuners.integrations.keras_tuner_hypermodel import add_rate, lacks_rate, matches
 from tuners.integrations.keras_tuner_oracle import OptunaOracle
+from tuners.integrations.ranges import decades_off, kept_choices, missing_side
 
 logger = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ def _narrow_entry(
             kept += [value for value in values if value in held and value not in kept]
         if len(kept) == len(values):
             return None
-        config["default"] = min(kept, key=lambda value: _decades_off(value, bounds))
+        config["default"] = min(kept, key=lambda value: decades_off(value, bounds.suggestion))
         if isinstance(entry, kinds.Choice) or entry.sampling == "reverse_log":
             listed = {key: config[key] for key in ("name", "default", "conditions")}
             values = [value for value in values if value in kept]
@@ -206,7 +206,8 @@ def _narrow_entry(
 
     low, high = max(bounds.low, entry.min_value), min(bounds.high, entry.max_value)
     if low > high:
-        _warn_disjoint(entry.name, f"[{entry.min_value:g}, {entry.max_value:g}]", bounds)
+        own = f"[{entry.min_value:g}, {entry.max_value:g}]"
+        _warn_disjoint(entry.name, own, entry.max_value, bounds)
         return None
     if entry.sampling == "linear" and low < high:
         warnings.warn(
@@ -222,26 +223,18 @@ def _narrow_entry(
     return {"class_name": "Float", "config": config}
 
 
-def _decades_off(rate: float, bounds: LearningRateBounds) -> float:
-    return abs(math.log10(rate / bounds.suggestion)) if rate > 0 else math.inf
-
-
 def _choose(name: str, values: list[float], bounds: LearningRateBounds) -> list[float]:
-    inside = [value for value in values if bounds.low <= value <= bounds.high]
-    if inside:
-        return inside
-    below = [value for value in values if value < bounds.low]
-    above = [value for value in values if value > bounds.high]
-    if not below or not above:
-        _warn_disjoint(name, f"{values}", bounds)
+    kept = kept_choices(values, bounds.low, bounds.high)
+    if not kept:
+        _warn_disjoint(name, f"{values}", max(values), bounds)
         return values
-    neighbours = [max(below), min(above)]
-    warnings.warn(
-        f"`{name}`: none of {values} lies in [{bounds.low:g}, {bounds.high:g}]; "
-        f"the neighbours {neighbours} are kept.",
-        stacklevel=6,
-    )
-    return neighbours
+    if not bounds.low <= kept[0] <= bounds.high:
+        warnings.warn(
+            f"`{name}`: none of {values} lies in [{bounds.low:g}, {bounds.high:g}]; "
+            f"the neighbours {kept} are kept.",
+            stacklevel=6,
+        )
+    return kept
 
 
 def _held_values(oracle: Any, name: str) -> list[float]:
@@ -254,10 +247,11 @@ def _held_values(oracle: Any, name: str) -> list[float]:
     return [value for value in held if value is not None]
 
 
-def _warn_disjoint(name: str, declared: str, bounds: LearningRateBounds) -> None:
+def _warn_disjoint(name: str, own: str, own_high: float, bounds: LearningRateBounds) -> None:
+    low, high = bounds.low, bounds.high
     warnings.warn(
-        f"`{name}`: the bounds [{bounds.low:g}, {bounds.high:g}] do not meet the tuner's own "
-        f"{declared}, which is kept as it is.",
+        f"`{name}`: the bounds [{low:g}, {high:g}] do not meet the tuner's own {own}, which is "
+        f"kept as it is; {missing_side(low, high, own_high)} where the model is built.",
         stacklevel=6,
     )
 

@@ -127,11 +127,18 @@ def test_the_users_range_is_never_left(make, narrow):
     assert (entry.min_value, entry.max_value, entry.default) == (5e-3, 1e-2, 5e-3)
 
 
-def test_a_disjoint_range_is_kept_with_a_warning(make, narrow):
-    tuner = make(lambda hp: hp.Float("learning_rate", 0.1, 1.0, sampling="log"))
-    with pytest.warns(UserWarning, match="do not meet the tuner's own"):
+@pytest.mark.parametrize(
+    ("own", "cure"),
+    [
+        ((0.1, 1.0), "they lie below it: lower its lower end to 0.001 where"),
+        ((1e-5, 5e-4), "they lie above it: raise its upper end to 0.01 where"),
+    ],
+)
+def test_a_disjoint_range_is_kept_with_a_warning(make, narrow, own, cure):
+    tuner = make(lambda hp: hp.Float("learning_rate", *own, sampling="log"))
+    with pytest.warns(UserWarning, match=f"do not meet the tuner's own .* kept as it is; {cure}"):
         narrow(tuner, BOUNDS)
-    assert (entry_of(tuner).min_value, entry_of(tuner).max_value) == (0.1, 1.0)
+    assert (entry_of(tuner).min_value, entry_of(tuner).max_value) == own
 
 
 def test_linear_sampling_warns(make, narrow):
