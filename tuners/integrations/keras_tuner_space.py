@@ -11,9 +11,9 @@ import keras_tuner
 
 from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_rate
+from tuners.integrations.keras_tuner_entries import allows, describe, is_rate, narrow_entry
 from tuners.integrations.keras_tuner_hypermodel import add_rate, lacks_rate, matches
 from tuners.integrations.keras_tuner_oracle import OptunaOracle
-from tuners.integrations.ranges import decades_off, kept_choices, missing_side
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def narrow_tuner(
 
     oracle = tuner.oracle
     found = [entry for entry in oracle.hyperparameters.space if matches(entry.name, name)]
-    usable = [entry for entry in found if _is_rate(entry)]
+    usable = [entry for entry in found if is_rate(entry)]
     if not usable:
         raise InputError(_not_found(name, oracle.hyperparameters.space, found))
     _narrow_space(oracle, usable, bounds)
@@ -102,7 +102,7 @@ def narrowed_entries(tuner: Any, name: str) -> list[str]:
     if not isinstance(tuner.oracle, keras_tuner.Oracle):
         return []
     space = tuner.oracle.hyperparameters.space
-    return [entry.name for entry in space if matches(entry.name, name) and _is_rate(entry)]
+    return [entry.name for entry in space if matches(entry.name, name) and is_rate(entry)]
 
 
 def begin_with(oracle: Any, names: Sequence[str], rates: Sequence[float]) -> None:
@@ -129,13 +129,6 @@ def begin_with(oracle: Any, names: Sequence[str], rates: Sequence[float]) -> Non
     oracle.populate_space = populate_space
 
 
-def _is_rate(entry: Any) -> bool:
-    kinds = keras_tuner.engine.hyperparameters
-    if isinstance(entry, kinds.Choice):
-        return all(isinstance(value, float) for value in entry.values)
-    return isinstance(entry, kinds.Float)
-
-
 def _not_found(name: str, space: Sequence[Any], found: Sequence[Any]) -> str:
     if found:
         kinds = ", ".join(f"{entry.name} ({type(entry).__name__})" for entry in found)
@@ -155,13 +148,13 @@ def _narrow_space(oracle: Any, usable: Sequence[Any], bounds: LearningRateBounds
     for position, entry in enumerate(oracle.hyperparameters.space):
         if not any(entry is wanted for wanted in usable):
             continue
-        narrowed = _narrow_entry(oracle, entry, config["space"][position], bounds)
+        narrowed = narrow_entry(oracle, entry, config["space"][position], bounds)
         if narrowed is None:
             continue
         config["space"][position], changed = narrowed, True
         if entry.name in config["values"]:
             config["values"][entry.name] = narrowed["config"]["default"]
-        logger.info("%s: narrowed to %s", entry.name, _describe(narrowed["config"]))
+        logger.info("%s: narrowed to %s", entry.name, describe(narrowed["config"]))
     if not changed:
         return
     if isinstance(oracle, keras_tuner.oracles.GridSearchOracle) and oracle.trials:
@@ -172,101 +165,11 @@ def _narrow_space(oracle: Any, usable: Sequence[Any], bounds: LearningRateBounds
     oracle.hyperparameters = keras_tuner.HyperParameters.from_config(config)
 
 
-def _narrow_entry(
-    oracle: Any, entry: Any, serialized: dict[str, Any], bounds: LearningRateBounds
-) -> dict[str, Any] | None:
-    """Return the narrowed entry as KerasTuner serializes it, None where it stays as it is."""
-    kinds = keras_tuner.engine.hyperparameters
-    config = dict(serialized["config"])
-    held = _held_values(oracle, entry.name)
-    if held and isinstance(entry, kinds.Choice) and isinstance(oracle, OptunaOracle):
-        warnings.warn(
-            f"`{entry.name}`: Optuna cannot change the choices that its trials hold, so they are "
-            "kept; use hp.Float, or a new study.",
-            stacklevel=5,
-        )
-        return None
-    if isinstance(entry, kinds.Choice) or entry.step is not None:
-        values = [float(value) for value in entry.values]
-        kept = _choose(entry.name, values, bounds)
-        if isinstance(entry, kinds.Choice):
-            # BayesianOptimization looks finished values up in the list of choices
-            kept += [value for value in values if value in held and value not in kept]
-        if len(kept) == len(values):
-            return None
-        config["default"] = min(kept, key=lambda value: decades_off(value, bounds.suggestion))
-        if isinstance(entry, kinds.Choice) or entry.sampling == "reverse_log":
-            listed = {key: config[key] for key in ("name", "default", "conditions")}
-            values = [value for value in values if value in kept]
-            return {"class_name": "Choice", "config": {**listed, "values": values, "ordered": True}}
-        slack = 1e-9 * entry.step if entry.sampling == "linear" else 0.0
-        config["min_value"] = min(kept)
-        config["max_value"] = min(max(kept) + slack, entry.max_value)
-        return {"class_name": "Float", "config": config}
-
-    low, high = max(bounds.low, entry.min_value), min(bounds.high, entry.max_value)
-    if low > high:
-        own = f"[{entry.min_value:g}, {entry.max_value:g}]"
-        _warn_disjoint(entry.name, own, entry.max_value, bounds)
-        return None
-    if entry.sampling == "linear" and low < high:
-        warnings.warn(
-            f"`{entry.name}` is sampled linearly, so it is drawn uniformly inside the bounds; "
-            'a rate is better asked for with sampling="log".',
-            stacklevel=5,
-        )
-    if entry.sampling == "reverse_log":  # its inverse is undefined far above the range
-        low, high = min(low, *held, low), max(high, *held, high)
-    if (low, high) == (entry.min_value, entry.max_value):
-        return None
-    config.update(min_value=low, max_value=high, default=min(max(bounds.suggestion, low), high))
-    return {"class_name": "Float", "config": config}
-
-
-def _choose(name: str, values: list[float], bounds: LearningRateBounds) -> list[float]:
-    kept = kept_choices(values, bounds.low, bounds.high)
-    if not kept:
-        _warn_disjoint(name, f"{values}", max(values), bounds)
-        return values
-    if not bounds.low <= kept[0] <= bounds.high:
-        warnings.warn(
-            f"`{name}`: none of {values} lies in [{bounds.low:g}, {bounds.high:g}]; "
-            f"the neighbours {kept} are kept.",
-            stacklevel=6,
-        )
-    return kept
-
-
-def _held_values(oracle: Any, name: str) -> list[float]:
-    """Return a hyperparameter's values in trials that the oracle still looks up in the space."""
-    if not isinstance(oracle, (keras_tuner.oracles.BayesianOptimizationOracle, OptunaOracle)):
-        return []
-    held = [trial.hyperparameters.values.get(name) for trial in oracle.trials.values()]
-    if isinstance(oracle, OptunaOracle):
-        held += [trial.params.get(name) for trial in oracle.study.get_trials(deepcopy=False)]
-    return [value for value in held if value is not None]
-
-
-def _warn_disjoint(name: str, own: str, own_high: float, bounds: LearningRateBounds) -> None:
-    low, high = bounds.low, bounds.high
-    warnings.warn(
-        f"`{name}`: the bounds [{low:g}, {high:g}] do not meet the tuner's own {own}, which is "
-        f"kept as it is; {missing_side(low, high, own_high)} where the model is built.",
-        stacklevel=6,
-    )
-
-
-def _describe(config: dict[str, Any]) -> str:
-    if "values" in config:
-        return str(config["values"])
-    return f"[{config['min_value']:.4g}, {config['max_value']:.4g}]"
-
-
 def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float) -> None:
     if oracle.trials:
         logger.info("baseline %g: the search has begun, so it is not queued again.", baseline)
         return
-    names = [entry.name for entry in usable if _allows(entry, baseline)]
+    names = [entry.name for entry in usable if allows(entry, baseline)]
     if not names:
         warnings.warn(
             f"`baseline` = {baseline:g} is outside the tuner's own range of "
@@ -280,7 +183,7 @@ def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float) -> None
         entry.name
         for entry in oracle.hyperparameters.space
         if entry.name in names
-        and (_allows(entry, baseline) or not (grid or isinstance(entry, kinds.Choice)))
+        and (allows(entry, baseline) or not (grid or isinstance(entry, kinds.Choice)))
     ]
     if not allowed:
         where = "outside the narrowed grid" if grid else "not among the narrowed choices"
@@ -297,9 +200,3 @@ def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float) -> None
         oracle.hyperparameters = keras_tuner.HyperParameters.from_config(config)
     else:
         begin_with(oracle, allowed, [baseline])
-
-
-def _allows(entry: Any, rate: float) -> bool:
-    if isinstance(entry, keras_tuner.engine.hyperparameters.Choice):
-        return rate in entry.values
-    return bool(entry.min_value <= rate <= entry.max_value)
