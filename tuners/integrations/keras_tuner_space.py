@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -103,6 +104,38 @@ def narrowed_entries(tuner: Any, name: str) -> list[str]:
         return []
     space = tuner.oracle.hyperparameters.space
     return [entry.name for entry in space if matches(entry.name, name) and is_rate(entry)]
+
+
+def shared_optimizers(tuner: Any, name: str) -> tuple[str, list[Any], Any] | None:
+    """Return the choice of an optimizer whose values share one rate; None where each has its own.
+
+    A rate that stands under a condition on the choice, or has an optimizer's name in its own,
+    holds for that one.
+
+    Args:
+        tuner: The tuner.
+        name: Name of the rate hyperparameter, or its last part after scopes.
+
+    Returns:
+        The choice's name, the values that share the rate, and the default among them.
+    """
+    if not isinstance(tuner.oracle, keras_tuner.Oracle):
+        return None
+    space = tuner.oracle.hyperparameters.space
+    rates = [entry for entry in space if matches(entry.name, name) and is_rate(entry)]
+    for choice in space:
+        last = choice.name.rsplit("/", 1)[-1].lower()
+        if type(choice).__name__ != "Choice" or not ("optim" in last or last == "opt"):
+            continue
+        shared: set[Any] = set()
+        for rate in rates:
+            held = [each.values for each in rate.conditions if each.name == choice.name]
+            words = re.split("[^a-z0-9]", rate.name.lower())
+            named = [value for value in choice.values if str(value).lower() in words]
+            shared |= set(held[0] if held else named or choice.values)
+        if len(shared) > 1:
+            return choice.name, [each for each in choice.values if each in shared], choice.default
+    return None
 
 
 def begin_with(oracle: Any, names: Sequence[str], rates: Sequence[float]) -> None:

@@ -44,7 +44,9 @@ def narrow(
 
     A `keras_tuner.Tuner` gets the hyperparameter narrowed wherever it comes up. A warning says
     where the range test was for trainings of other lengths than the tuner's `max_epochs`, or cost
-    more of them than the search has trials.
+    more of them than the search has trials. Another one says where the tuner has a choice of
+    optimizers that share the rate: a range test tells of one optimizer, of a tuner the default
+    one. Give each a rate of its own name, and narrow each by its own test.
 
     Args:
         target: An `optuna.Study` or any `keras_tuner.Tuner`.
@@ -82,13 +84,19 @@ def narrow(
         _narrow_study(target, found, curve, name, baseline)
         return target
     if is_from(target, "keras_tuner"):
-        from tuners.integrations.keras_tuner_space import narrow_tuner, narrowed_entries
+        from tuners.integrations.keras_tuner_space import (
+            narrow_tuner,
+            narrowed_entries,
+            shared_optimizers,
+        )
 
         narrow_tuner(target, found, name, add_missing=add_missing, baseline=baseline)
         tuner: Any = target
         for entry in narrowed_entries(tuner, name):
             record(as_study(tuner), bounds=found, curve=curve, name=entry)
         _compare_trainings(target, curve)
+        if curve is not None or isinstance(bounds, LearningRateBounds):
+            _compare_optimizers(shared_optimizers(target, name), name)
         return target
     raise TypeError(
         f"`target` must be an optuna.Study or a keras_tuner.Tuner, but got {type(target).__name__}."
@@ -114,6 +122,20 @@ def _compare_trainings(tuner: Any, curve: LossCurve | None) -> None:
             f"only {trials} trials to spend; leave the range test out, or search more.",
             stacklevel=3,
         )
+
+
+def _compare_optimizers(shared: tuple[str, list[Any], Any] | None, name: str) -> None:
+    """Warn where bounds of one optimizer are put on several."""
+    if shared is None:
+        return
+    choice, optimizers, default = shared
+    other = next(each for each in optimizers if each != default)
+    warnings.warn(
+        f"`{name}` is shared by the optimizers {optimizers} of `{choice}`, but the bounds hold for "
+        f"the tested one, {default!r} where the tuner was tested; give each a rate of its own, "
+        f'e.g. hp.Float("{other}_lr", ...), and narrow it by its own test.',
+        stacklevel=3,
+    )
 
 
 def as_bounds(bounds: Any) -> tuple[LearningRateBounds, LossCurve | None]:

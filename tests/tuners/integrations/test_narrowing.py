@@ -290,3 +290,53 @@ def test_what_the_user_queued_is_not_touched() -> None:
     study.enqueue_trial({"learning_rate": 0.7})
     study.optimize(objective, n_trials=2)
     assert study.trials[1].params["learning_rate"] == 0.7
+
+
+def one_rate(hp):
+    hp.Choice("optimizer", ["sgd", "adam", "rmsprop"], default="adam")
+    hp.Float("learning_rate", 1e-5, 1.0, sampling="log")
+
+
+def scoped_rates(hp):
+    hp.Choice("optimizer", ["sgd", "adam"])
+    for kind in ("sgd", "adam"):
+        with hp.conditional_scope("optimizer", [kind]), hp.name_scope(kind):
+            hp.Float("learning_rate", 1e-5, 1.0, sampling="log")
+
+
+def own_rates(hp):
+    hp.Choice("optimizer", ["sgd", "adam"])
+    hp.Float("adam_lr", 1e-5, 1.0, sampling="log")
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        hp.Float("rate", 1e-5, 1.0, sampling="log")
+
+
+def one_optimizer(hp):
+    hp.Choice("optimizer", ["sgd"])
+    hp.Choice("activation", ["relu", "gelu"])
+    hp.Float("learning_rate", 1e-5, 1.0, sampling="log")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("space", "name", "shared"),
+    [
+        (one_rate, "learning_rate", r"\['sgd', 'adam', 'rmsprop'\] of `optimizer`.*one, 'adam'"),
+        (scoped_rates, "learning_rate", r"\['sgd', 'adam'\] of `optimizer`.*the tested one, 'sgd'"),
+        (scoped_rates, "adam/learning_rate", None),
+        (own_rates, "adam_lr", None),
+        (own_rates, "rate", None),
+        (one_optimizer, "learning_rate", None),
+    ],
+)
+def test_bounds_of_one_optimizer_on_several_are_warned_of(space, name, shared, tmp_path) -> None:
+    import keras_tuner
+
+    tuner = keras_tuner.RandomSearch(space, "val_loss", directory=tmp_path)
+    narrow(tuner, (1e-4, 1e-2), name)  # the user's own bounds, for whatever he wants
+    if shared is None:
+        narrow(tuner, BOUNDS, name)
+        return
+    with pytest.warns(UserWarning, match=shared) as caught:
+        narrow(tuner, BOUNDS, name)
+    assert caught[0].filename == __file__
