@@ -13,7 +13,12 @@ import keras_tuner
 from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_rate
 from tuners.integrations.keras_tuner_entries import allows, describe, is_rate, narrow_entry
-from tuners.integrations.keras_tuner_hypermodel import add_rate, lacks_rate, matches
+from tuners.integrations.keras_tuner_hypermodel import (
+    add_rate,
+    asked_for,
+    lacks_rate,
+    matches,
+)
 from tuners.integrations.keras_tuner_oracle import OptunaOracle
 
 logger = logging.getLogger(__name__)
@@ -29,9 +34,11 @@ def narrow_tuner(
 ) -> Any:
     """Narrow the learning rate of any built tuner, and return the tuner.
 
-    The tuner found its search space when it was built, conditional branches included; the
-    entries of that space are narrowed in place of their wide twins, so that neither name scopes
-    nor conditions are guessed. Call it between building the tuner and `search`, on resume too,
+    The tuner found its search space when it was built, conditional scopes included; the entries
+    of that space are narrowed in place of their wide twins, so that neither name scopes nor
+    conditions are guessed. A rate that comes up only behind an `if`, with other than the default
+    values, is looked for there, added to the space and logged; what comes up yet later is narrowed
+    once a trial has found it. Call it between building the tuner and `search`, on resume too,
     where KerasTuner would drop a new `hyperparameters=` argument.
 
     - `Float`: its range is cut to the bounds; a `step` keeps the user's own grid.
@@ -50,7 +57,8 @@ def narrow_tuner(
         bounds: Where to search.
         name: Name of the hyperparameter; the last part of a scoped name `scope/name` matches.
         add_missing: Where the hypermodel asks for no such hyperparameter, give it one: the rate
-            is set on the compiled model's optimizer after each build.
+            is set on the compiled model's optimizer after each build. Where `HyperModel.fit` or a
+            `run_trial` asks for it, its `hp.Float(name, ...)` gets a rate inside the bounds.
         baseline: A rate for the first trial of a search that has not begun, all other values as
             the oracle draws them. It must lie in the user's own range. Grid search can begin only
             with a value inside the bounds; an `OptunaOracle` queues it on its study.
@@ -89,10 +97,12 @@ def narrow_tuner(
 
     oracle = tuner.oracle
     found = [entry for entry in oracle.hyperparameters.space if matches(entry.name, name)]
+    found = found or _find_behind_choices(tuner, name)
     usable = [entry for entry in found if is_rate(entry)]
     if not usable:
         raise InputError(_not_found(name, oracle.hyperparameters.space, found))
     _narrow_space(oracle, usable, bounds)
+    _narrow_later(oracle, name, bounds)
     if baseline is not None:
         _queue_baseline(oracle, usable, baseline)
     return tuner
@@ -167,12 +177,47 @@ def _not_found(name: str, space: Sequence[Any], found: Sequence[Any]) -> str:
         kinds = ", ".join(f"{entry.name} ({type(entry).__name__})" for entry in found)
         return f"`name` must be a Float or a Choice of floats to be narrowed, but got {kinds}."
     seen = ", ".join(sorted({entry.name for entry in space}))
+    named = "" if name == "learning_rate" else f'"{name}", '
     return (
         f"`name` must be a hyperparameter of the tuner, but {name!r} is none of: {seen or 'none'}; "
-        'pass one of these, e.g. name="lr", or add_missing=True where the model has no rate '
-        "hyperparameter. What is first asked for in `fit` or `run_trial` is unknown before the "
-        "first trial: pass hyperparameters=bounds.hyperparameters() to the tuner for that."
+        f'pass one of these, e.g. name="lr". Where the model has no such hyperparameter, or `fit` '
+        f"or `run_trial` asks for it, give the tuner one: narrow(tuner, bounds, {named}"
+        "add_missing=True)."
     )
+
+
+def _find_behind_choices(tuner: Any, name: str) -> list[Any]:
+    """Add what only other values of a choice ask for to the tuner's space, and return it."""
+    oracle = tuner.oracle
+    if tuner.hypermodel is None or not (oracle.allow_new_entries and oracle.tune_new_entries):
+        return []
+    found, given = asked_for(tuner, name)
+    if not found:
+        return []
+    oracle.hyperparameters.merge(found)
+    logger.warning(
+        "%s: comes up only with %s, which the default values don't have; it is in the tuner's "
+        "space from now on, narrowed.",
+        *(", ".join(entry.name for entry in found), given),
+    )
+    return [entry for entry in oracle.hyperparameters.space if matches(entry.name, name)]
+
+
+def _narrow_later(oracle: Any, name: str, bounds: LearningRateBounds) -> None:
+    """Narrow what comes up by that name while the search runs, as builds find it."""
+    if isinstance(oracle, keras_tuner.oracles.GridSearchOracle):
+        return  # a grid that has begun must stay as it is
+    update = oracle.update_space
+
+    def update_space(hyperparameters: Any) -> None:
+        known = len(oracle.hyperparameters.space)
+        update(hyperparameters)
+        late = oracle.hyperparameters.space[known:]
+        late = [entry for entry in late if matches(entry.name, name) and is_rate(entry)]
+        if late:
+            _narrow_space(oracle, late, bounds)
+
+    oracle.update_space = update_space
 
 
 def _narrow_space(oracle: Any, usable: Sequence[Any], bounds: LearningRateBounds) -> None:

@@ -42,7 +42,9 @@ def narrow(
     ("search"). If `name` came up in no trial by the end of the first, there is one warning, and
     the study says so in its user attribute `bounds_not_used`.
 
-    A `keras_tuner.Tuner` gets the hyperparameter narrowed wherever it comes up. A warning says
+    A `keras_tuner.Tuner` gets the hyperparameter narrowed wherever it comes up, also where only
+    some value of a choice leads to it; what first comes up while the search runs is narrowed from
+    the next trial on. A warning says
     where the range test was for trainings of other lengths than the tuner's `max_epochs`, or cost
     more of them than the search has trials. Another one says where the tuner has a choice of
     optimizers that share the rate: a range test tells of one optimizer, of a tuner the default
@@ -53,7 +55,9 @@ def narrow(
         bounds: The bounds; a `LossCurve` (its `bounds()` are used); or a pair `(low, high)`.
         name: The parameter or hyperparameter to narrow.
         baseline: A rate to be tried as it is, inside the bounds or not, above 0.
-        add_missing: For a tuner whose model has no such hyperparameter: give it one.
+        add_missing: For a tuner whose model has no such hyperparameter: give it one. Where
+            `HyperModel.fit` or one's own `run_trial` asks for it by that name, outside of scopes,
+            it gets a rate inside the bounds.
 
     Returns:
         `target` itself.

@@ -423,16 +423,115 @@ def test_an_added_rate_that_would_be_discarded_is_refused(make, narrow, kt):
         narrow(tuner, BOUNDS, add_missing=True)
 
 
-def test_a_tuner_without_hypermodel_takes_bounds_as_hyperparameters(kt, narrow, tmp_path):
-    class Toy(kt.RandomSearch):
+def branches(hp):
+    if hp.Choice("optimizer", ["sgd", "adam"]) == "adam":
+        hp.Float("adam_rate", 1e-5, 1.0, sampling="log")
+        if hp.Boolean("decay"):
+            hp.Float("decayed_rate", 1e-5, 1.0, sampling="log")
+    elif hp.Int("units", 1, 3) == 2:
+        with hp.name_scope("two"):
+            hp.Float("adam_rate", 1e-5, 1.0, sampling="log")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["adam_rate", "decayed_rate"])
+def test_a_rate_behind_a_choice_is_found(make, narrow, kind, name, caplog):
+    options = {} if kind == "Hyperband" else {"max_trials": 16}
+    tuner = make(branches, kind, seed=1, **options)
+    state = random.getstate()
+    narrow(tuner, BOUNDS, name)
+    assert random.getstate() == state
+    assert f"{name}: comes up only with {{'optimizer': 'adam'" in caplog.text
+    tuner.search(verbose=0)
+    rates = rates_of(tuner, name)
+    assert rates
+    assert all(1e-3 <= rate <= 1e-2 for rate in rates)
+
+
+def test_a_rate_that_comes_up_yet_later_is_narrowed_once_it_has(make, narrow):
+    tuner = narrow(make(branches, max_trials=30, seed=0), BOUNDS, "adam_rate")
+    tuner.search(verbose=0)
+    assert entry_of(tuner, "two/adam_rate").max_value == 1e-2
+    first, *others = rates_of(tuner, "two/adam_rate")
+    assert first == 1e-5  # as KerasTuner takes the default of what it first meets
+    assert others
+    assert all(1e-3 <= rate <= 1e-2 for rate in others)
+
+
+def test_a_branch_that_cannot_be_built_is_passed_over(make, narrow):
+    def space(hp):
+        kind = hp.Choice("kind", ["a", "broken", "b"])
+        if kind == "broken":
+            raise ValueError
+        if kind == "b":
+            hp.Float("learning_rate", 1e-5, 1.0, sampling="log")
+
+    assert entry_of(narrow(make(space), BOUNDS)).max_value == 1e-2
+    with pytest.raises(ValueError, match="'lr' is none of: kind;"):
+        narrow(make(space), BOUNDS, "lr")
+
+
+def test_nothing_is_looked_for_where_the_tuner_takes_no_new_entries(make, narrow, kt):
+    hp = kt.HyperParameters()
+    hp.Choice("optimizer", ["sgd", "adam"])
+    tuner = make(branches, hyperparameters=hp, tune_new_entries=False)
+    with pytest.raises(ValueError, match="'adam_rate' is none of: optimizer"):
+        narrow(tuner, BOUNDS, "adam_rate")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rate_of_an_own_run_trial_is_declared(kt, narrow, tmp_path, kind, caplog):
+    class Toy(getattr(kt, kind)):
         def run_trial(self, trial, **kwargs):
             return trial.hyperparameters.Float("learning_rate", 1e-6, 1.0, sampling="log")
 
-    with pytest.raises(ValueError, match=r"hyperparameters=bounds.hyperparameters\(\)"):
-        narrow(Toy(objective="loss", directory=tmp_path), BOUNDS, add_missing=True)
-    tuner = Toy(objective="loss", hyperparameters=BOUNDS.hyperparameters(), directory=tmp_path)
+    options = {} if kind == "Hyperband" else {"max_trials": 4}
+    tuner = Toy(objective=kt.Objective("loss", "min"), directory=tmp_path, **options)
+    with pytest.raises(ValueError, match=r"narrow\(tuner, bounds, add_missing=True\)"):
+        narrow(tuner, BOUNDS)
+    narrow(tuner, BOUNDS, add_missing=True, baseline=2e-3)
+    assert 'its own training gets it by hp.Float("learning_rate", ...)' in caplog.text
     tuner.search(verbose=0)
-    assert all(1e-3 <= rate <= 1e-2 for rate in rates_of(tuner))
+    rates = rates_of(tuner)
+    assert len(rates) >= 4
+    assert all(1e-3 <= rate <= 1e-2 * (1 + 1e-12) for rate in rates)
+    assert rates[0] == 2e-3
+    again = Toy(objective=kt.Objective("loss", "min"), directory=tmp_path, **options)
+    narrow(again, BOUNDS, add_missing=kind != "GridSearch")
+    assert len([e for e in again.oracle.hyperparameters.space if e.name == "learning_rate"]) == 1
+
+
+def undone():
+    import keras
+
+    return keras.Sequential([keras.layers.Dense(1)])
+
+
+@pytest.mark.parametrize("start", [undone, lambda: plain_model()])
+def test_a_rate_of_an_own_fit_is_declared(kt, narrow, tmp_path, start):
+    import keras
+
+    got = []
+
+    class Model(kt.HyperModel):
+        def build(self, hp):
+            hp.Int("units", 1, 3)
+            return start()
+
+        def fit(self, hp, model, *args, **kwargs):
+            rate = hp.Float("learning_rate", 1e-6, 1.0, sampling="log")
+            model.compile(keras.optimizers.SGD(rate), "mse")
+            got.append(float(model.optimizer.learning_rate))
+            return model.fit(*args, **kwargs)
+
+    tuner = kt.RandomSearch(Model(), kt.Objective("loss", "min"), 2, directory=tmp_path)
+    narrow(tuner, BOUNDS, add_missing=True)
+    tuner.search(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0)
+    assert got == pytest.approx(rates_of(tuner))
+    assert len(set(got)) == 2
+    assert all(1e-3 <= rate <= 1e-2 for rate in got)
 
 
 def test_the_examples_in_docstrings_run():
