@@ -2,26 +2,116 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras_tuner
+from scipy.optimize import brentq
 
 from search_spaces.learning_rate import LearningRateBounds
+from tuners._checks import InputError, is_number
 from tuners.integrations.keras_tuner_oracle import OptunaOracle
 from tuners.integrations.ranges import decades_off, kept_choices, missing_side
 
 
-def is_rate(entry: Any) -> bool:
-    """Return whether an entry can be narrowed: a `Float`, or a `Choice` of floats."""
+@dataclass(frozen=True)
+class Scale:
+    """What rate a hyperparameter's value stands for.
+
+    Args:
+        transform: Makes the rate of a value, and rises or falls all along; None where the value
+            is the rate.
+
+    Example:
+        >>> Scale(lambda value: 10**value).rate(-3)
+        0.001
+    """
+
+    transform: Callable[[Any], float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.transform is not None and not callable(self.transform):
+            raise InputError(
+                "`transform` must be a function from the hyperparameter's value to the rate, but "
+                f"got {self.transform!r}; pass e.g. transform=lambda value: 10**value."
+            )
+
+    def fits(self, entry: Any) -> bool:
+        """Return whether an entry can be narrowed: a `Float` or a `Choice` of floats; no negatives.
+
+        With a transform, also an `Int`, a `Choice` of whole numbers, and what is negative.
+        """
+        kinds = keras_tuner.engine.hyperparameters
+        if isinstance(entry, kinds.Choice):
+            kept = is_number if self.transform else lambda value: isinstance(value, float)
+            return all(kept(value) and (self.transform or value >= 0) for value in entry.values)
+        if self.transform:
+            return isinstance(entry, (kinds.Float, kinds.Int))
+        return isinstance(entry, kinds.Float) and entry.min_value >= 0
+
+    def rate(self, value: Any) -> float:
+        """Return the rate of a value.
+
+        Raises:
+            InputError: The transform makes no rate of it.
+        """
+        if self.transform is None:
+            return float(value)
+        made: Any = None
+        try:
+            made = self.transform(value)
+            if 0 < made < math.inf:
+                return float(made)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            made = error
+        raise InputError(
+            f"`transform` must make a rate above 0 of each value, but made {made!r} of {value!r}; "
+            "pass e.g. transform=lambda value: 10**value."
+        )
+
+    def value(self, entry: Any, rate: float) -> float:
+        """Return the value in a continuous entry's range whose rate is nearest to a rate."""
+        low, high = entry.min_value, entry.max_value
+        if self.transform is None:
+            return float(min(max(rate, low), high))
+
+        def above(value: float) -> float:
+            return math.log10(self.rate(value) / rate)
+
+        if above(low) * above(high) >= 0:
+            return float(min((low, high), key=lambda value: abs(above(value))))
+        return float(brentq(above, low, high))
+
+
+def listed_values(entry: Any) -> list[Any] | None:
+    """Return the values of a choice, a grid or an `Int`; None for a continuous range."""
     kinds = keras_tuner.engine.hyperparameters
-    if isinstance(entry, kinds.Choice):
-        return all(isinstance(value, float) for value in entry.values)
-    return isinstance(entry, kinds.Float)
+    if isinstance(entry, kinds.Int) and entry.step is None:
+        return list(range(entry.min_value, entry.max_value + 1))
+    if isinstance(entry, kinds.Choice) or entry.step is not None:
+        kind = int if isinstance(entry, kinds.Int) else lambda value: value
+        return [kind(value) for value in entry.values]
+    return None
+
+
+def value_for(entry: Any, rate: float, scale: Scale) -> Any:
+    """Return an entry's value that stands for a rate, None where it has none."""
+    listed = listed_values(entry)
+    if listed is None:
+        listed = [scale.value(entry, rate)]
+    same = (value for value in listed if math.isclose(scale.rate(value), rate, rel_tol=1e-9))
+    return next(same, None)
 
 
 def narrow_entry(
-    oracle: Any, entry: Any, serialized: dict[str, Any], bounds: LearningRateBounds
+    oracle: Any,
+    entry: Any,
+    serialized: dict[str, Any],
+    bounds: LearningRateBounds,
+    scale: Scale,
 ) -> dict[str, Any] | None:
     """Return the narrowed entry as KerasTuner serializes it, None where it stays as it is."""
     kinds = keras_tuner.engine.hyperparameters
@@ -34,30 +124,34 @@ def narrow_entry(
             stacklevel=5,
         )
         return None
-    if isinstance(entry, kinds.Choice) or entry.step is not None:
-        values = [float(value) for value in entry.values]
-        kept = _choose(entry.name, values, bounds)
+    values = listed_values(entry)
+    if values is not None:
+        inside = _choose(entry.name, [scale.rate(value) for value in values], bounds)
+        kept = [value for value in values if scale.rate(value) in inside]
         if isinstance(entry, kinds.Choice):
             # BayesianOptimization looks finished values up in the list of choices
-            kept += [value for value in values if value in held and value not in kept]
+            kept = [value for value in values if value in kept or value in held]
         if len(kept) == len(values):
             return None
-        config["default"] = min(kept, key=lambda value: decades_off(value, bounds.suggestion))
+        config["default"] = min(
+            (value for value in kept if scale.rate(value) in inside),
+            key=lambda value: decades_off(scale.rate(value), bounds.suggestion),
+        )
         if isinstance(entry, kinds.Choice) or entry.sampling == "reverse_log":
             listed = {key: config[key] for key in ("name", "default", "conditions")}
-            values = [value for value in values if value in kept]
-            return {"class_name": "Choice", "config": {**listed, "values": values, "ordered": True}}
-        slack = 1e-9 * entry.step if entry.sampling == "linear" else 0.0
+            return {"class_name": "Choice", "config": {**listed, "values": kept, "ordered": True}}
+        grid = isinstance(entry, kinds.Float) and entry.sampling == "linear"
+        slack = 1e-9 * entry.step if grid else 0  # KerasTuner divides by the step and cuts off
         config["min_value"] = min(kept)
         config["max_value"] = min(max(kept) + slack, entry.max_value)
-        return {"class_name": "Float", "config": config}
+        return {"class_name": type(entry).__name__, "config": config}
 
-    low, high = max(bounds.low, entry.min_value), min(bounds.high, entry.max_value)
-    if low > high:
-        own = f"[{entry.min_value:g}, {entry.max_value:g}]"
-        _warn_disjoint(entry.name, own, entry.max_value, bounds)
+    own = sorted(scale.rate(end) for end in (entry.min_value, entry.max_value))
+    if bounds.low > own[1] or bounds.high < own[0]:
+        _warn_disjoint(entry.name, f"[{own[0]:g}, {own[1]:g}]", own[1], bounds)
         return None
-    if entry.sampling == "linear" and low < high:
+    low, high = sorted(scale.value(entry, end) for end in (bounds.low, bounds.high))
+    if scale.transform is None and entry.sampling == "linear" and low < high:
         warnings.warn(
             f"`{entry.name}` is sampled linearly, so it is drawn uniformly inside the bounds; "
             'a rate is better asked for with sampling="log".',
@@ -67,7 +161,8 @@ def narrow_entry(
         low, high = min(low, *held, low), max(high, *held, high)
     if (low, high) == (entry.min_value, entry.max_value):
         return None
-    config.update(min_value=low, max_value=high, default=min(max(bounds.suggestion, low), high))
+    suggested = scale.value(entry, bounds.suggestion)
+    config.update(min_value=low, max_value=high, default=min(max(suggested, low), high))
     return {"class_name": "Float", "config": config}
 
 
@@ -109,10 +204,3 @@ def describe(config: dict[str, Any]) -> str:
     if "values" in config:
         return str(config["values"])
     return f"[{config['min_value']:.4g}, {config['max_value']:.4g}]"
-
-
-def allows(entry: Any, rate: float) -> bool:
-    """Return whether a rate lies in an entry's range."""
-    if isinstance(entry, keras_tuner.engine.hyperparameters.Choice):
-        return rate in entry.values
-    return bool(entry.min_value <= rate <= entry.max_value)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras_tuner
 
 from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_rate
-from tuners.integrations.keras_tuner_entries import allows, describe, is_rate, narrow_entry
+from tuners.integrations.keras_tuner_entries import Scale, describe, narrow_entry, value_for
 from tuners.integrations.keras_tuner_hypermodel import (
     add_rate,
     asked_for,
@@ -31,6 +31,7 @@ def narrow_tuner(
     *,
     add_missing: bool = False,
     baseline: float | None = None,
+    transform: Callable[[Any], float] | None = None,
 ) -> Any:
     """Narrow the learning rate of any built tuner, and return the tuner.
 
@@ -45,7 +46,8 @@ def narrow_tuner(
     - `Choice` of numbers: the values inside stay. If none is inside, those next to the bounds on
       either side stay, with a warning.
     - A range that does not meet the bounds at all is kept as the user wrote it, with a warning.
-    - `Fixed`, `Int`, `Boolean` and text choices are left alone.
+    - `Fixed`, `Boolean` and text choices are left alone; so are an `Int` and what is negative,
+      unless `transform` says what rate their values stand for.
 
     The default of a narrowed entry becomes the suggestion, or the value nearest to it; grid
     search begins with it. Trials that finished earlier keep their values, and Hyperband may
@@ -62,6 +64,8 @@ def narrow_tuner(
         baseline: A rate for the first trial of a search that has not begun, all other values as
             the oracle draws them. It must lie in the user's own range. Grid search can begin only
             with a value inside the bounds; an `OptunaOracle` queues it on its study.
+        transform: Where the hyperparameter is not the rate itself: makes the rate of its value,
+            e.g. `lambda value: 10**value` of an exponent.
 
     Returns:
         The tuner.
@@ -89,6 +93,12 @@ def narrow_tuner(
     if baseline is not None:
         baseline = check_rate(baseline, "baseline")
     is_worker = not isinstance(tuner.oracle, keras_tuner.Oracle)
+    scale = Scale(transform)
+    if add_missing and transform is not None:
+        raise InputError(
+            "`add_missing` gives the tuner a rate itself, so `transform` must be left out; pass "
+            "one of them."
+        )
     if add_missing and lacks_rate(tuner, name, is_worker):
         add_rate(tuner, bounds, name, is_worker)
     if is_worker:
@@ -98,13 +108,13 @@ def narrow_tuner(
     oracle = tuner.oracle
     found = [entry for entry in oracle.hyperparameters.space if matches(entry.name, name)]
     found = found or _find_behind_choices(tuner, name)
-    usable = [entry for entry in found if is_rate(entry)]
+    usable = [entry for entry in found if scale.fits(entry)]
     if not usable:
         raise InputError(_not_found(name, oracle.hyperparameters.space, found))
-    _narrow_space(oracle, usable, bounds)
-    _narrow_later(oracle, name, bounds)
+    _narrow_space(oracle, usable, bounds, scale)
+    _narrow_later(oracle, name, bounds, scale)
     if baseline is not None:
-        _queue_baseline(oracle, usable, baseline)
+        _queue_baseline(oracle, usable, baseline, scale)
     return tuner
 
 
@@ -113,7 +123,7 @@ def narrowed_entries(tuner: Any, name: str) -> list[str]:
     if not isinstance(tuner.oracle, keras_tuner.Oracle):
         return []
     space = tuner.oracle.hyperparameters.space
-    return [entry.name for entry in space if matches(entry.name, name) and is_rate(entry)]
+    return [entry.name for entry in space if matches(entry.name, name) and Scale().fits(entry)]
 
 
 def shared_optimizers(tuner: Any, name: str) -> tuple[str, list[Any], Any] | None:
@@ -132,7 +142,7 @@ def shared_optimizers(tuner: Any, name: str) -> tuple[str, list[Any], Any] | Non
     if not isinstance(tuner.oracle, keras_tuner.Oracle):
         return None
     space = tuner.oracle.hyperparameters.space
-    rates = [entry for entry in space if matches(entry.name, name) and is_rate(entry)]
+    rates = [entry for entry in space if matches(entry.name, name)]
     for choice in space:
         last = choice.name.rsplit("/", 1)[-1].lower()
         if type(choice).__name__ != "Choice" or not ("optim" in last or last == "opt"):
@@ -175,7 +185,10 @@ def begin_with(oracle: Any, names: Sequence[str], rates: Sequence[float]) -> Non
 def _not_found(name: str, space: Sequence[Any], found: Sequence[Any]) -> str:
     if found:
         kinds = ", ".join(f"{entry.name} ({type(entry).__name__})" for entry in found)
-        return f"`name` must be a Float or a Choice of floats to be narrowed, but got {kinds}."
+        return (
+            f"`name` must be a Float or a Choice of floats to be narrowed, but got {kinds}; where "
+            "it is an exponent of the rate, pass transform=lambda value: 10**value."
+        )
     seen = ", ".join(sorted({entry.name for entry in space}))
     named = "" if name == "learning_rate" else f'"{name}", '
     return (
@@ -203,7 +216,7 @@ def _find_behind_choices(tuner: Any, name: str) -> list[Any]:
     return [entry for entry in oracle.hyperparameters.space if matches(entry.name, name)]
 
 
-def _narrow_later(oracle: Any, name: str, bounds: LearningRateBounds) -> None:
+def _narrow_later(oracle: Any, name: str, bounds: LearningRateBounds, scale: Scale) -> None:
     """Narrow what comes up by that name while the search runs, as builds find it."""
     if isinstance(oracle, keras_tuner.oracles.GridSearchOracle):
         return  # a grid that has begun must stay as it is
@@ -213,20 +226,22 @@ def _narrow_later(oracle: Any, name: str, bounds: LearningRateBounds) -> None:
         known = len(oracle.hyperparameters.space)
         update(hyperparameters)
         late = oracle.hyperparameters.space[known:]
-        late = [entry for entry in late if matches(entry.name, name) and is_rate(entry)]
+        late = [entry for entry in late if matches(entry.name, name) and scale.fits(entry)]
         if late:
-            _narrow_space(oracle, late, bounds)
+            _narrow_space(oracle, late, bounds, scale)
 
     oracle.update_space = update_space
 
 
-def _narrow_space(oracle: Any, usable: Sequence[Any], bounds: LearningRateBounds) -> None:
+def _narrow_space(
+    oracle: Any, usable: Sequence[Any], bounds: LearningRateBounds, scale: Scale
+) -> None:
     config = oracle.hyperparameters.get_config()
     changed = False
     for position, entry in enumerate(oracle.hyperparameters.space):
         if not any(entry is wanted for wanted in usable):
             continue
-        narrowed = narrow_entry(oracle, entry, config["space"][position], bounds)
+        narrowed = narrow_entry(oracle, entry, config["space"][position], bounds, scale)
         if narrowed is None:
             continue
         config["space"][position], changed = narrowed, True
@@ -243,12 +258,13 @@ def _narrow_space(oracle: Any, usable: Sequence[Any], bounds: LearningRateBounds
     oracle.hyperparameters = keras_tuner.HyperParameters.from_config(config)
 
 
-def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float) -> None:
+def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float, scale: Scale) -> None:
     if oracle.trials:
         logger.info("baseline %g: the search has begun, so it is not queued again.", baseline)
         return
-    names = [entry.name for entry in usable if allows(entry, baseline)]
-    if not names:
+    values = {entry.name: value_for(entry, baseline, scale) for entry in usable}
+    values = {name: value for name, value in values.items() if value is not None}
+    if not values:
         warnings.warn(
             f"`baseline` = {baseline:g} is outside the tuner's own range of "
             f"{', '.join(entry.name for entry in usable)}, so it is not queued.",
@@ -257,24 +273,26 @@ def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float) -> None
         return
     grid = isinstance(oracle, keras_tuner.oracles.GridSearchOracle)
     kinds = keras_tuner.engine.hyperparameters
-    allowed = [  # a continuous range takes what lies outside it, grids and choices do not
-        entry.name
+    allowed = {  # a continuous range takes what lies outside it, grids and choices do not
+        entry.name: values[entry.name]
         for entry in oracle.hyperparameters.space
-        if entry.name in names
-        and (allows(entry, baseline) or not (grid or isinstance(entry, kinds.Choice)))
-    ]
+        if entry.name in values
+        and (
+            value_for(entry, baseline, scale) is not None
+            or not (grid or isinstance(entry, kinds.Choice))
+        )
+    }
     if not allowed:
         where = "outside the narrowed grid" if grid else "not among the narrowed choices"
         logger.warning("baseline %g is %s: not queued.", baseline, where)
     elif isinstance(oracle, OptunaOracle):
-        oracle.study.enqueue_trial(
-            dict.fromkeys(allowed, baseline), user_attrs={"role": "baseline"}, skip_if_exists=True
-        )
+        attributes = {"role": "baseline"}
+        oracle.study.enqueue_trial(allowed, user_attrs=attributes, skip_if_exists=True)
     elif grid:  # it begins with the defaults
         config = oracle.hyperparameters.get_config()
         for entry in config["space"]:
             if entry["config"]["name"] in allowed:
-                entry["config"]["default"] = baseline
+                entry["config"]["default"] = allowed[entry["config"]["name"]]
         oracle.hyperparameters = keras_tuner.HyperParameters.from_config(config)
     else:
-        begin_with(oracle, allowed, [baseline])
+        begin_with(oracle, list(allowed), [next(iter(allowed.values()))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import optuna
@@ -27,6 +28,7 @@ def narrow(
     *,
     baseline: float | None = None,
     add_missing: bool = False,
+    transform: Callable[[Any], float] | None = None,
 ) -> Target:
     """Let an existing study or tuner search a parameter inside bounds only, and return it.
 
@@ -58,6 +60,9 @@ def narrow(
         add_missing: For a tuner whose model has no such hyperparameter: give it one. Where
             `HyperModel.fit` or one's own `run_trial` asks for it by that name, outside of scopes,
             it gets a rate inside the bounds.
+        transform: For a tuner whose hyperparameter is not the rate itself: makes the rate of its
+            value, e.g. `transform=lambda value: 10**value` of the exponent `name="lr_exp"`. It
+            may rise or fall. Such bounds are not recorded for a report, which reads rates.
 
     Returns:
         `target` itself.
@@ -85,6 +90,11 @@ def narrow(
                 "`add_missing` is for a KerasTuner tuner; an Optuna objective has to suggest "
                 f'the rate itself: trial.suggest_float("{name}", ...).'
             )
+        if transform is not None:
+            raise InputError(
+                "`transform` is for a KerasTuner tuner; let an Optuna objective suggest the rate "
+                f'itself: trial.suggest_float("{name}", 1e-5, 1.0, log=True).'
+            )
         _narrow_study(target, found, curve, name, baseline)
         return target
     if is_from(target, "keras_tuner"):
@@ -94,9 +104,10 @@ def narrow(
             shared_optimizers,
         )
 
-        narrow_tuner(target, found, name, add_missing=add_missing, baseline=baseline)
+        options: Any = {"add_missing": add_missing, "transform": transform}
+        narrow_tuner(target, found, name, baseline=baseline, **options)
         tuner: Any = target
-        for entry in narrowed_entries(tuner, name):
+        for entry in narrowed_entries(tuner, name) if transform is None else ():
             record(as_study(tuner), bounds=found, curve=curve, name=entry)
         _compare_trainings(target, curve)
         if curve is not None or isinstance(bounds, LearningRateBounds):

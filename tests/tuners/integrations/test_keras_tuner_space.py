@@ -534,7 +534,104 @@ def test_a_rate_of_an_own_fit_is_declared(kt, narrow, tmp_path, start):
     assert all(1e-3 <= rate <= 1e-2 for rate in got)
 
 
+def ten_to(value):
+    return 10**value
+
+
+EXPONENTS = {
+    "Int": (lambda hp: hp.Int("lr_exp", -6, 0), ten_to, {-3, -2}, -2),
+    "Int, falling": (lambda hp: hp.Int("lr_exp", 1, 6), lambda value: 10**-value, {2, 3}, 2),
+    "Int, step": (lambda hp: hp.Int("lr_exp", -9, 0, step=3), ten_to, {-3}, -3),
+    "Choice": (lambda hp: hp.Choice("lr_exp", [-4, -3, -2, -1]), ten_to, {-3, -2}, -2),
+    "Float, step": (lambda hp: hp.Float("lr_exp", -4, 0, step=0.5), ten_to, {-3, -2.5, -2}, -2.5),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", EXPONENTS)
+def test_a_rate_given_by_its_exponent(make, narrow, kind, case):
+    space, transform, expected, first = EXPONENTS[case]
+    options = {} if kind == "Hyperband" else {"max_trials": 12}
+    tuner = make(space, kind, **options)
+    narrow(tuner, BOUNDS, "lr_exp", transform=transform)
+    assert entry_of(tuner, "lr_exp").default == first  # nearest to the suggestion, 4e-3
+    tuner.search(verbose=0)
+    assert set(rates_of(tuner, "lr_exp")) == expected
+
+
+@pytest.mark.parametrize(("low", "high", "sign"), [(-5.0, 0.0, 1), (0.0, 6.0, -1)])
+def test_a_continuous_exponent(make, narrow, low, high, sign):
+    tuner = make(lambda hp: hp.Float("lr_exp", low, high), max_trials=8)
+    rates = {"baseline": 0.05, "transform": lambda value: 10 ** (sign * value)}
+    entry = entry_of(narrow(tuner, BOUNDS, "lr_exp", **rates), "lr_exp")
+    ends = sorted((sign * -3, sign * -2))
+    assert [entry.min_value, entry.max_value] == pytest.approx(ends)
+    assert entry.default == pytest.approx(sign * math.log10(4e-3))
+    tuner.search(verbose=0)
+    first, *others = rates_of(tuner, "lr_exp")
+    assert first == pytest.approx(sign * math.log10(0.05))
+    assert all(ends[0] - 1e-9 <= value <= ends[1] + 1e-9 for value in others)
+
+
+def test_an_exponent_of_an_optuna_oracle(narrow, kt, tmp_path):
+    from tuners import OptunaOracle
+
+    class Toy(kt.Tuner):
+        def run_trial(self, trial, **kwargs):
+            return trial.hyperparameters["lr_exp"]
+
+    oracle = OptunaOracle(None, kt.Objective("score", "min"), max_trials=6)
+    tuner = Toy(oracle, lambda hp: hp.Int("lr_exp", -6, 0), directory=tmp_path)
+    narrow(tuner, BOUNDS, "lr_exp", transform=ten_to, baseline=0.1)
+    tuner.search(verbose=0)
+    first, *others = (trial.params["lr_exp"] for trial in oracle.study.trials)
+    assert first == -1
+    assert set(others) == {-3, -2}
+
+
+def test_an_exponent_is_never_guessed(make, narrow):
+    for number, space in enumerate(
+        (
+            lambda hp: hp.Int("lr_exp", 1, 5),
+            lambda hp: hp.Float("lr_exp", -5.0, 1.0),
+            lambda hp: hp.Choice("lr_exp", [-3.0, 1e-3]),
+        )
+    ):
+        with pytest.raises(ValueError, match=r"exponent .*, pass transform=lambda value: 10\*\*"):
+            narrow(make(space, project_name=f"{number}"), BOUNDS, "lr_exp")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"transform": "10**"}, "`transform` must be a function from .*, but got '10"),
+        ({"transform": lambda value: -value}, r"rate above 0 of each value, but made -1 of 1;"),
+        ({"transform": lambda value: value / 0}, "but made ZeroDivisionError"),
+        ({"transform": lambda value: None}, "but made TypeError"),
+        ({"transform": ten_to, "add_missing": True}, "so `transform` must be left out"),
+    ],
+)
+def test_a_transform_that_makes_no_rates_is_refused(make, narrow, options, message):
+    with pytest.raises(ValueError, match=message):
+        narrow(make(lambda hp: hp.Int("lr_exp", 1, 5)), BOUNDS, "lr_exp", **options)
+
+
+def test_exponents_apart_from_the_bounds_are_kept_with_a_warning(make, narrow):
+    tuner = make(lambda hp: (hp.Int("lr_exp", -9, -6), hp.Float("e", -9, -6)))
+    for name in ("lr_exp", "e"):
+        with pytest.warns(UserWarning, match="they lie above it: raise its upper end to 0.01"):
+            narrow(tuner, BOUNDS, name, transform=ten_to)
+
+
+def test_a_baseline_off_the_grid_is_not_queued(make, narrow):
+    tuner = make(lambda hp: hp.Float("learning_rate", 1e-3, 1.1e-2, step=1e-3))
+    with pytest.warns(UserWarning, match=r"`baseline` = 0\.0025 is outside the tuner's own"):
+        narrow(tuner, BOUNDS, baseline=2.5e-3)
+
+
 def test_the_examples_in_docstrings_run():
-    from tuners.integrations import keras_tuner_space
+    from tuners.integrations import keras_tuner_entries, keras_tuner_space
 
     assert doctest.testmod(keras_tuner_space).failed == 0
+    assert doctest.testmod(keras_tuner_entries).failed == 0

@@ -110,6 +110,8 @@ def test_refuses() -> None:
             narrow(study, BOUNDS, baseline=baseline)
     with pytest.raises(ValueError, match="`add_missing` is for a KerasTuner tuner"):
         narrow(study, BOUNDS, add_missing=True)
+    with pytest.raises(ValueError, match="`transform` is for a KerasTuner tuner; let an Optuna"):
+        narrow(study, BOUNDS, "lr_exp", transform=lambda value: 10**value)
     with pytest.raises(ValueError, match="`bounds` must be LearningRateBounds, a LossCurve or"):
         narrow(study, 0.1)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="`bounds` must hold 0 < low <= high"):
@@ -183,6 +185,22 @@ def test_a_keras_tuner_goes_to_its_own_narrowing(tmp_path: Path) -> None:
     assert narrow(tuner, BOUNDS) is tuner
     entry = tuner.oracle.hyperparameters.space[0]
     assert (entry.min_value, entry.max_value) == (1e-4, 1e-2)
+
+
+@pytest.mark.slow
+def test_bounds_of_an_exponent_are_not_recorded_as_its_values(tmp_path: Path) -> None:
+    import keras_tuner
+
+    from tuners.study.tuner_study import as_study
+
+    def space(hp):
+        hp.Int("lr_exp", -6, 0)
+
+    tuner = keras_tuner.RandomSearch(space, "val_loss", directory=tmp_path)
+    narrow(tuner, BOUNDS, "lr_exp", transform=lambda value: 10**value)
+    (entry,) = tuner.oracle.hyperparameters.space
+    assert (entry.min_value, entry.max_value) == (-4, -2)
+    assert recorded_bounds(as_study(tuner)) == {}
 
 
 def of_hp(hp):
