@@ -17,7 +17,12 @@ from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_pair
 from tuners.integrations.ceilings import ceiling_of
 from tuners.integrations.ranges import cut, is_rates, nearest
-from tuners.study.optuna_private import release_fixed, set_trial_attribute
+from tuners.study.optuna_private import (
+    inner_sampler,
+    release_fixed,
+    set_trial_attribute,
+    whole_study,
+)
 from tuners.study.recording import recorded_bounds
 
 UNUSED = "bounds_not_used"
@@ -201,7 +206,7 @@ class NarrowedSampler(BaseSampler):
             came, wide = trial.params.get(name), trial.distributions.get(name)
             suggestion = trial.user_attrs.get("role") == "suggestion"
             if not is_rates(wide) or not (suggestion or _is_close(came, rate)):
-                set_trial_attribute(_whole(study), trial, "role", "search")
+                set_trial_attribute(whole_study(study), trial, "role", "search")
         if state in _FINISHED:
             self._note_unused(study, trial)
 
@@ -212,7 +217,7 @@ class NarrowedSampler(BaseSampler):
             study: The study whose trials are read, see `tuners.integrations.ceilings`.
             name: A parameter of these bounds.
         """
-        return ceiling_of(_whole(study).get_trials(deepcopy=False), name, *self._bounds[name])
+        return ceiling_of(whole_study(study).get_trials(deepcopy=False), name, *self._bounds[name])
 
     def _queued(self, trial: FrozenTrial) -> dict[str, float]:
         queued = trial.user_attrs.get(QUEUED, {})
@@ -252,7 +257,7 @@ class NarrowedSampler(BaseSampler):
         return narrowed
 
     def _note_unused(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        study = _whole(study)
+        study = whole_study(study)
         listed = study.user_attrs.get(UNUSED, {})
         came_up = {name for name in self._bounds if name in trial.params}
         unseen = set(self._bounds) - came_up - set(listed)
@@ -280,12 +285,6 @@ def _is_close(value: float | None, rate: float) -> bool:
     return value is not None and math.isclose(value, rate, rel_tol=1e-9)
 
 
-def _whole(study: optuna.Study) -> optuna.Study:
-    # HyperbandPruner hands samplers a view of one bracket, without user attributes
-    whole: optuna.Study = getattr(study, "_study", study)
-    return whole
-
-
 def _holds(distribution: BaseDistribution | None, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
@@ -295,7 +294,7 @@ def _holds(distribution: BaseDistribution | None, value: Any) -> bool:
 
 
 def _set_unused(study: optuna.Study, name: str, reason: str | None) -> None:
-    study = _whole(study)
+    study = whole_study(study)
     listed = dict(study.user_attrs.get(UNUSED, {}))
     if listed.get(name) == reason:
         return
@@ -331,4 +330,4 @@ def _nested(sampler: Any) -> Iterator[Any]:
     """Give a sampler and those that it wraps."""
     while sampler is not None:
         yield sampler
-        sampler = getattr(sampler, "_base_sampler", None)
+        sampler = inner_sampler(sampler)
