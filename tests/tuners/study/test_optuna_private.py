@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
@@ -133,3 +134,16 @@ def test_inner_sampler() -> None:
         warnings.simplefilter("ignore", ExperimentalWarning)
         assert optuna_private.inner_sampler(PartialFixedSampler({"x": 1}, base)) is base
     assert optuna_private.inner_sampler(base) is None
+
+
+def test_no_other_file_uses_them() -> None:
+    root = Path(optuna_private.__file__).parents[1]
+    private = re.compile(r"\._(storage|trial_id|study_id)\b|system_attrs|\"_(study|backend)\"")
+    found = {
+        f"{file.relative_to(root)}: {line.strip()}"
+        for file in root.rglob("*.py")
+        if file.name != "optuna_private.py"
+        for line in file.read_text().splitlines()
+        if private.search(line)
+    }
+    assert found == set()
