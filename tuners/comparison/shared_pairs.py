@@ -22,6 +22,7 @@ from tuners.comparison.pairs import PAIRS_AT_ONCE, Pair, PairedDesign, train_pai
 from tuners.study import work_queue
 from tuners.study.heartbeat import at_work
 from tuners.study.metadata import task_hash
+from tuners.study.optuna_private import storage_of
 from tuners.study.schema import PLACE
 from tuners.study.storage import one_process_only, open_part
 from tuners.study.work_queue import Work
@@ -55,7 +56,7 @@ def train_shared(
         KeyboardInterrupt: Ctrl-C came during training; what was told is kept.
         InputError: Another process is at work on a study that one alone can work on.
     """
-    alone = one_process_only(study._storage)
+    alone = one_process_only(storage_of(study))
     part = open_part(study, "pairs")
     batch = PAIRS_AT_ONCE * (1 if pool is None else pool.processes)
     with at_work(part, alone) as worker:

@@ -18,6 +18,8 @@ from cmaes import CMA  # type: ignore[import-untyped]
 from optuna.samplers import CmaEsSampler
 from optuna.trial import FrozenTrial
 
+from tuners.study.optuna_private import sampler_attributes
+
 _Unpickler: Any = pickle._Unpickler  # the one in Python, whose steps can be checked
 # the generator is made afresh by the optimizer, and found by no pickle
 _PLAIN = (type(None), bool, int, float, str, np.random.RandomState)
@@ -28,11 +30,7 @@ class CheckedCmaEsSampler(CmaEsSampler):
 
     def _restore_optimizer(self, completed_trials: list[FrozenTrial]) -> Any:
         for trial in reversed(completed_trials):
-            stored = {
-                key: value
-                for key, value in trial.system_attrs.items()
-                if key.startswith(self._attr_key_optimizer)
-            }
+            stored = sampler_attributes(trial, self._attr_key_optimizer)
             if stored:
                 try:
                     content = bytes.fromhex(self._concat_optimizer_attrs(stored))

@@ -16,6 +16,7 @@ from optuna.storages import BaseStorage
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
 from tuners.study.metadata import task_facts, task_fingerprint, task_hash
+from tuners.study.tuner_study import optuna_silenced
 from tuners.training.records import direction
 
 SETTINGS = "settings"  # the study's attribute
@@ -45,13 +46,14 @@ def open_study(
     Raises:
         InputError: It was made with other settings, which are listed, or by something else.
     """
-    study = optuna.create_study(
-        storage=storage,
-        study_name=name,
-        direction=settings["direction"],
-        pruner=pruner,
-        load_if_exists=True,
-    )
+    with optuna_silenced():
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            direction=settings["direction"],
+            pruner=pruner,
+            load_if_exists=True,
+        )
     trials = study.get_trials(deepcopy=False)
     known = study.user_attrs.get(SETTINGS)  # after the trials, which another process may make now
     place = f" in {where}" if where else ""

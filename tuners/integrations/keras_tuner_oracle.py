@@ -20,6 +20,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from search_spaces._input import InputError
+from tuners.study.tuner_study import optuna_silenced
 
 _TRIAL = "keras_tuner_trial"
 _PROJECT = "keras_tuner_project"
@@ -109,7 +110,8 @@ class OptunaOracle(keras_tuner.Oracle):
         )
         self._owns_study = study is None
         if study is None:
-            study = optuna.create_study(direction=direction, sampler=self._make_sampler(0))
+            with optuna_silenced():
+                study = optuna.create_study(direction=direction, sampler=self._make_sampler(0))
         elif not isinstance(study, optuna.Study):
             raise TypeError(
                 f"`study` must be an optuna.Study or None, but got {type(study).__name__}; "

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
-import math
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras_tuner
 
 from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_rate
-from tuners.integrations.keras_tuner_hypermodel import add_rate, lacks_rate, matches
+from tuners.integrations.keras_tuner_entries import Scale, describe, narrow_entry, value_for
+from tuners.integrations.keras_tuner_hypermodel import (
+    add_rate,
+    asked_for,
+    lacks_rate,
+    matches,
+)
 from tuners.integrations.keras_tuner_oracle import OptunaOracle
 
 logger = logging.getLogger(__name__)
@@ -25,19 +31,23 @@ def narrow_tuner(
     *,
     add_missing: bool = False,
     baseline: float | None = None,
+    transform: Callable[[Any], float] | None = None,
 ) -> Any:
     """Narrow the learning rate of any built tuner, and return the tuner.
 
-    The tuner found its search space when it was built, conditional branches included; the
-    entries of that space are narrowed in place of their wide twins, so that neither name scopes
-    nor conditions are guessed. Call it between building the tuner and `search`, on resume too,
+    The tuner found its search space when it was built, conditional scopes included; the entries
+    of that space are narrowed in place of their wide twins, so that neither name scopes nor
+    conditions are guessed. A rate that comes up only behind an `if`, with other than the default
+    values, is looked for there, added to the space and logged; what comes up yet later is narrowed
+    once a trial has found it. Call it between building the tuner and `search`, on resume too,
     where KerasTuner would drop a new `hyperparameters=` argument.
 
     - `Float`: its range is cut to the bounds; a `step` keeps the user's own grid.
     - `Choice` of numbers: the values inside stay. If none is inside, those next to the bounds on
       either side stay, with a warning.
     - A range that does not meet the bounds at all is kept as the user wrote it, with a warning.
-    - `Fixed`, `Int`, `Boolean` and text choices are left alone.
+    - `Fixed`, `Boolean` and text choices are left alone; so are an `Int` and what is negative,
+      unless `transform` says what rate their values stand for.
 
     The default of a narrowed entry becomes the suggestion, or the value nearest to it; grid
     search begins with it. Trials that finished earlier keep their values, and Hyperband may
@@ -49,10 +59,13 @@ def narrow_tuner(
         bounds: Where to search.
         name: Name of the hyperparameter; the last part of a scoped name `scope/name` matches.
         add_missing: Where the hypermodel asks for no such hyperparameter, give it one: the rate
-            is set on the compiled model's optimizer after each build.
+            is set on the compiled model's optimizer after each build. Where `HyperModel.fit` or a
+            `run_trial` asks for it, its `hp.Float(name, ...)` gets a rate inside the bounds.
         baseline: A rate for the first trial of a search that has not begun, all other values as
             the oracle draws them. It must lie in the user's own range. Grid search can begin only
             with a value inside the bounds; an `OptunaOracle` queues it on its study.
+        transform: Where the hyperparameter is not the rate itself: makes the rate of its value,
+            e.g. `lambda value: 10**value` of an exponent.
 
     Returns:
         The tuner.
@@ -80,6 +93,12 @@ def narrow_tuner(
     if baseline is not None:
         baseline = check_rate(baseline, "baseline")
     is_worker = not isinstance(tuner.oracle, keras_tuner.Oracle)
+    scale = Scale(transform)
+    if add_missing and transform is not None:
+        raise InputError(
+            "`add_missing` gives the tuner a rate itself, so `transform` must be left out; pass "
+            "one of them."
+        )
     if add_missing and lacks_rate(tuner, name, is_worker):
         add_rate(tuner, bounds, name, is_worker)
     if is_worker:
@@ -88,12 +107,14 @@ def narrow_tuner(
 
     oracle = tuner.oracle
     found = [entry for entry in oracle.hyperparameters.space if matches(entry.name, name)]
-    usable = [entry for entry in found if _is_rate(entry)]
+    found = found or _find_behind_choices(tuner, name)
+    usable = [entry for entry in found if scale.fits(entry)]
     if not usable:
         raise InputError(_not_found(name, oracle.hyperparameters.space, found))
-    _narrow_space(oracle, usable, bounds)
+    _narrow_space(oracle, usable, bounds, scale)
+    _narrow_later(oracle, name, bounds, scale)
     if baseline is not None:
-        _queue_baseline(oracle, usable, baseline)
+        _queue_baseline(oracle, usable, baseline, scale)
     return tuner
 
 
@@ -102,7 +123,39 @@ def narrowed_entries(tuner: Any, name: str) -> list[str]:
     if not isinstance(tuner.oracle, keras_tuner.Oracle):
         return []
     space = tuner.oracle.hyperparameters.space
-    return [entry.name for entry in space if matches(entry.name, name) and _is_rate(entry)]
+    return [entry.name for entry in space if matches(entry.name, name) and Scale().fits(entry)]
+
+
+def shared_optimizers(tuner: Any, name: str) -> tuple[str, list[Any], Any] | None:
+    """Return the choice of an optimizer whose values share one rate; None where each has its own.
+
+    A rate that stands under a condition on the choice, or has an optimizer's name in its own,
+    holds for that one.
+
+    Args:
+        tuner: The tuner.
+        name: Name of the rate hyperparameter, or its last part after scopes.
+
+    Returns:
+        The choice's name, the values that share the rate, and the default among them.
+    """
+    if not isinstance(tuner.oracle, keras_tuner.Oracle):
+        return None
+    space = tuner.oracle.hyperparameters.space
+    rates = [entry for entry in space if matches(entry.name, name)]
+    for choice in space:
+        last = choice.name.rsplit("/", 1)[-1].lower()
+        if type(choice).__name__ != "Choice" or not ("optim" in last or last == "opt"):
+            continue
+        shared: set[Any] = set()
+        for rate in rates:
+            held = [each.values for each in rate.conditions if each.name == choice.name]
+            words = re.split("[^a-z0-9]", rate.name.lower())
+            named = [value for value in choice.values if str(value).lower() in words]
+            shared |= set(held[0] if held else named or choice.values)
+        if len(shared) > 1:
+            return choice.name, [each for each in choice.values if each in shared], choice.default
+    return None
 
 
 def begin_with(oracle: Any, names: Sequence[str], rates: Sequence[float]) -> None:
@@ -129,39 +182,72 @@ def begin_with(oracle: Any, names: Sequence[str], rates: Sequence[float]) -> Non
     oracle.populate_space = populate_space
 
 
-def _is_rate(entry: Any) -> bool:
-    kinds = keras_tuner.engine.hyperparameters
-    if isinstance(entry, kinds.Choice):
-        return all(isinstance(value, float) for value in entry.values)
-    return isinstance(entry, kinds.Float)
-
-
 def _not_found(name: str, space: Sequence[Any], found: Sequence[Any]) -> str:
     if found:
         kinds = ", ".join(f"{entry.name} ({type(entry).__name__})" for entry in found)
-        return f"`name` must be a Float or a Choice of floats to be narrowed, but got {kinds}."
+        return (
+            f"`name` must be a Float or a Choice of floats to be narrowed, but got {kinds}; where "
+            "it is an exponent of the rate, pass transform=lambda value: 10**value."
+        )
     seen = ", ".join(sorted({entry.name for entry in space}))
+    named = "" if name == "learning_rate" else f'"{name}", '
     return (
         f"`name` must be a hyperparameter of the tuner, but {name!r} is none of: {seen or 'none'}; "
-        'pass one of these, e.g. name="lr", or add_missing=True where the model has no rate '
-        "hyperparameter. What is first asked for in `fit` or `run_trial` is unknown before the "
-        "first trial: pass hyperparameters=bounds.hyperparameters() to the tuner for that."
+        f'pass one of these, e.g. name="lr". Where the model has no such hyperparameter, or `fit` '
+        f"or `run_trial` asks for it, give the tuner one: narrow(tuner, bounds, {named}"
+        "add_missing=True)."
     )
 
 
-def _narrow_space(oracle: Any, usable: Sequence[Any], bounds: LearningRateBounds) -> None:
+def _find_behind_choices(tuner: Any, name: str) -> list[Any]:
+    """Add what only other values of a choice ask for to the tuner's space, and return it."""
+    oracle = tuner.oracle
+    if tuner.hypermodel is None or not (oracle.allow_new_entries and oracle.tune_new_entries):
+        return []
+    found, given = asked_for(tuner, name)
+    if not found:
+        return []
+    oracle.hyperparameters.merge(found)
+    logger.warning(
+        "%s: comes up only with %s, which the default values don't have; it is in the tuner's "
+        "space from now on, narrowed.",
+        *(", ".join(entry.name for entry in found), given),
+    )
+    return [entry for entry in oracle.hyperparameters.space if matches(entry.name, name)]
+
+
+def _narrow_later(oracle: Any, name: str, bounds: LearningRateBounds, scale: Scale) -> None:
+    """Narrow what comes up by that name while the search runs, as builds find it."""
+    if isinstance(oracle, keras_tuner.oracles.GridSearchOracle):
+        return  # a grid that has begun must stay as it is
+    update = oracle.update_space
+
+    def update_space(hyperparameters: Any) -> None:
+        known = len(oracle.hyperparameters.space)
+        update(hyperparameters)
+        late = oracle.hyperparameters.space[known:]
+        late = [entry for entry in late if matches(entry.name, name) and scale.fits(entry)]
+        if late:
+            _narrow_space(oracle, late, bounds, scale)
+
+    oracle.update_space = update_space
+
+
+def _narrow_space(
+    oracle: Any, usable: Sequence[Any], bounds: LearningRateBounds, scale: Scale
+) -> None:
     config = oracle.hyperparameters.get_config()
     changed = False
     for position, entry in enumerate(oracle.hyperparameters.space):
         if not any(entry is wanted for wanted in usable):
             continue
-        narrowed = _narrow_entry(oracle, entry, config["space"][position], bounds)
+        narrowed = narrow_entry(oracle, entry, config["space"][position], bounds, scale)
         if narrowed is None:
             continue
         config["space"][position], changed = narrowed, True
         if entry.name in config["values"]:
             config["values"][entry.name] = narrowed["config"]["default"]
-        logger.info("%s: narrowed to %s", entry.name, _describe(narrowed["config"]))
+        logger.info("%s: narrowed to %s", entry.name, describe(narrowed["config"]))
     if not changed:
         return
     if isinstance(oracle, keras_tuner.oracles.GridSearchOracle) and oracle.trials:
@@ -172,141 +258,41 @@ def _narrow_space(oracle: Any, usable: Sequence[Any], bounds: LearningRateBounds
     oracle.hyperparameters = keras_tuner.HyperParameters.from_config(config)
 
 
-def _narrow_entry(
-    oracle: Any, entry: Any, serialized: dict[str, Any], bounds: LearningRateBounds
-) -> dict[str, Any] | None:
-    """Return the narrowed entry as KerasTuner serializes it, None where it stays as it is."""
-    kinds = keras_tuner.engine.hyperparameters
-    config = dict(serialized["config"])
-    held = _held_values(oracle, entry.name)
-    if held and isinstance(entry, kinds.Choice) and isinstance(oracle, OptunaOracle):
-        warnings.warn(
-            f"`{entry.name}`: Optuna cannot change the choices that its trials hold, so they are "
-            "kept; use hp.Float, or a new study.",
-            stacklevel=5,
-        )
-        return None
-    if isinstance(entry, kinds.Choice) or entry.step is not None:
-        values = [float(value) for value in entry.values]
-        kept = _choose(entry.name, values, bounds)
-        if isinstance(entry, kinds.Choice):
-            # BayesianOptimization looks finished values up in the list of choices
-            kept += [value for value in values if value in held and value not in kept]
-        if len(kept) == len(values):
-            return None
-        config["default"] = min(kept, key=lambda value: _decades_off(value, bounds))
-        if isinstance(entry, kinds.Choice) or entry.sampling == "reverse_log":
-            listed = {key: config[key] for key in ("name", "default", "conditions")}
-            values = [value for value in values if value in kept]
-            return {"class_name": "Choice", "config": {**listed, "values": values, "ordered": True}}
-        slack = 1e-9 * entry.step if entry.sampling == "linear" else 0.0
-        config["min_value"] = min(kept)
-        config["max_value"] = min(max(kept) + slack, entry.max_value)
-        return {"class_name": "Float", "config": config}
-
-    low, high = max(bounds.low, entry.min_value), min(bounds.high, entry.max_value)
-    if low > high:
-        _warn_disjoint(entry.name, f"[{entry.min_value:g}, {entry.max_value:g}]", bounds)
-        return None
-    if entry.sampling == "linear" and low < high:
-        warnings.warn(
-            f"`{entry.name}` is sampled linearly, so it is drawn uniformly inside the bounds; "
-            'a rate is better asked for with sampling="log".',
-            stacklevel=5,
-        )
-    if entry.sampling == "reverse_log":  # its inverse is undefined far above the range
-        low, high = min(low, *held, low), max(high, *held, high)
-    if (low, high) == (entry.min_value, entry.max_value):
-        return None
-    config.update(min_value=low, max_value=high, default=min(max(bounds.suggestion, low), high))
-    return {"class_name": "Float", "config": config}
-
-
-def _decades_off(rate: float, bounds: LearningRateBounds) -> float:
-    return abs(math.log10(rate / bounds.suggestion)) if rate > 0 else math.inf
-
-
-def _choose(name: str, values: list[float], bounds: LearningRateBounds) -> list[float]:
-    inside = [value for value in values if bounds.low <= value <= bounds.high]
-    if inside:
-        return inside
-    below = [value for value in values if value < bounds.low]
-    above = [value for value in values if value > bounds.high]
-    if not below or not above:
-        _warn_disjoint(name, f"{values}", bounds)
-        return values
-    neighbours = [max(below), min(above)]
-    warnings.warn(
-        f"`{name}`: none of {values} lies in [{bounds.low:g}, {bounds.high:g}]; "
-        f"the neighbours {neighbours} are kept.",
-        stacklevel=6,
-    )
-    return neighbours
-
-
-def _held_values(oracle: Any, name: str) -> list[float]:
-    """Return a hyperparameter's values in trials that the oracle still looks up in the space."""
-    if not isinstance(oracle, (keras_tuner.oracles.BayesianOptimizationOracle, OptunaOracle)):
-        return []
-    held = [trial.hyperparameters.values.get(name) for trial in oracle.trials.values()]
-    if isinstance(oracle, OptunaOracle):
-        held += [trial.params.get(name) for trial in oracle.study.get_trials(deepcopy=False)]
-    return [value for value in held if value is not None]
-
-
-def _warn_disjoint(name: str, declared: str, bounds: LearningRateBounds) -> None:
-    warnings.warn(
-        f"`{name}`: the bounds [{bounds.low:g}, {bounds.high:g}] do not meet the tuner's own "
-        f"{declared}, which is kept as it is.",
-        stacklevel=6,
-    )
-
-
-def _describe(config: dict[str, Any]) -> str:
-    if "values" in config:
-        return str(config["values"])
-    return f"[{config['min_value']:.4g}, {config['max_value']:.4g}]"
-
-
-def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float) -> None:
+def _queue_baseline(oracle: Any, usable: Sequence[Any], baseline: float, scale: Scale) -> None:
     if oracle.trials:
         logger.info("baseline %g: the search has begun, so it is not queued again.", baseline)
         return
-    names = [entry.name for entry in usable if _allows(entry, baseline)]
-    if not names:
+    values = {entry.name: value_for(entry, baseline, scale) for entry in usable}
+    values = {name: value for name, value in values.items() if value is not None}
+    if not values:
         warnings.warn(
             f"`baseline` = {baseline:g} is outside the tuner's own range of "
             f"{', '.join(entry.name for entry in usable)}, so it is not queued.",
             stacklevel=4,
         )
         return
-    if isinstance(oracle, OptunaOracle):
-        oracle.study.enqueue_trial(
-            dict.fromkeys(names, baseline), user_attrs={"role": "baseline"}, skip_if_exists=True
-        )
-        return
     grid = isinstance(oracle, keras_tuner.oracles.GridSearchOracle)
     kinds = keras_tuner.engine.hyperparameters
-    allowed = [  # a continuous range takes what lies outside it, grids and choices do not
-        entry.name
+    allowed = {  # a continuous range takes what lies outside it, grids and choices do not
+        entry.name: values[entry.name]
         for entry in oracle.hyperparameters.space
-        if entry.name in names
-        and (_allows(entry, baseline) or not (grid or isinstance(entry, kinds.Choice)))
-    ]
+        if entry.name in values
+        and (
+            value_for(entry, baseline, scale) is not None
+            or not (grid or isinstance(entry, kinds.Choice))
+        )
+    }
     if not allowed:
         where = "outside the narrowed grid" if grid else "not among the narrowed choices"
         logger.warning("baseline %g is %s: not queued.", baseline, where)
+    elif isinstance(oracle, OptunaOracle):
+        attributes = {"role": "baseline"}
+        oracle.study.enqueue_trial(allowed, user_attrs=attributes, skip_if_exists=True)
     elif grid:  # it begins with the defaults
         config = oracle.hyperparameters.get_config()
         for entry in config["space"]:
             if entry["config"]["name"] in allowed:
-                entry["config"]["default"] = baseline
+                entry["config"]["default"] = allowed[entry["config"]["name"]]
         oracle.hyperparameters = keras_tuner.HyperParameters.from_config(config)
     else:
-        begin_with(oracle, allowed, [baseline])
-
-
-def _allows(entry: Any, rate: float) -> bool:
-    if isinstance(entry, keras_tuner.engine.hyperparameters.Choice):
-        return rate in entry.values
-    return bool(entry.min_value <= rate <= entry.max_value)
+        begin_with(oracle, list(allowed), [next(iter(allowed.values()))])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import optuna
 
 from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_pair, check_rate, is_from
-from tuners.integrations.optuna_sampler import NarrowedSampler
+from tuners.integrations.optuna_sampler import QUEUED, NarrowedSampler
 from tuners.study.recording import record
 from tuners.study.tuner_study import as_study
 
@@ -27,6 +28,7 @@ def narrow(
     *,
     baseline: float | None = None,
     add_missing: bool = False,
+    transform: Callable[[Any], float] | None = None,
 ) -> Target:
     """Let an existing study or tuner search a parameter inside bounds only, and return it.
 
@@ -36,19 +38,31 @@ def narrow(
     bounds) and the bounds recorded, with the curve they came from. The suggestion is queued as a
     trial, and so is the baseline where one is given: once each, also when it is called again or
     after the study was loaded from its storage. Their trials carry the user attribute `role`,
-    "suggestion" or "baseline". If `name` came up in no trial by the end of the first, there is
-    one warning, and the study says so in its user attribute `bounds_not_used`.
+    "suggestion" or "baseline". What is queued is fitted to what the objective asks for: the
+    suggestion becomes the nearest value that it takes, a choice or a step of its grid; a baseline
+    that it does not take is not tried, with one warning, and its trial is an ordinary one
+    ("search"). If `name` came up in no trial by the end of the first, there is one warning, and
+    the study says so in its user attribute `bounds_not_used`.
 
-    A `keras_tuner.Tuner` gets the hyperparameter narrowed wherever it comes up. A warning says
+    A `keras_tuner.Tuner` gets the hyperparameter narrowed wherever it comes up, also where only
+    some value of a choice leads to it; what first comes up while the search runs is narrowed from
+    the next trial on. A warning says
     where the range test was for trainings of other lengths than the tuner's `max_epochs`, or cost
-    more of them than the search has trials.
+    more of them than the search has trials. Another one says where the tuner has a choice of
+    optimizers that share the rate: a range test tells of one optimizer, of a tuner the default
+    one. Give each a rate of its own name, and narrow each by its own test.
 
     Args:
         target: An `optuna.Study` or any `keras_tuner.Tuner`.
         bounds: The bounds; a `LossCurve` (its `bounds()` are used); or a pair `(low, high)`.
         name: The parameter or hyperparameter to narrow.
         baseline: A rate to be tried as it is, inside the bounds or not, above 0.
-        add_missing: For a tuner whose model has no such hyperparameter: give it one.
+        add_missing: For a tuner whose model has no such hyperparameter: give it one. Where
+            `HyperModel.fit` or one's own `run_trial` asks for it by that name, outside of scopes,
+            it gets a rate inside the bounds.
+        transform: For a tuner whose hyperparameter is not the rate itself: makes the rate of its
+            value, e.g. `transform=lambda value: 10**value` of the exponent `name="lr_exp"`. It
+            may rise or fall. Such bounds are not recorded for a report, which reads rates.
 
     Returns:
         `target` itself.
@@ -76,16 +90,28 @@ def narrow(
                 "`add_missing` is for a KerasTuner tuner; an Optuna objective has to suggest "
                 f'the rate itself: trial.suggest_float("{name}", ...).'
             )
+        if transform is not None:
+            raise InputError(
+                "`transform` is for a KerasTuner tuner; let an Optuna objective suggest the rate "
+                f'itself: trial.suggest_float("{name}", 1e-5, 1.0, log=True).'
+            )
         _narrow_study(target, found, curve, name, baseline)
         return target
     if is_from(target, "keras_tuner"):
-        from tuners.integrations.keras_tuner_space import narrow_tuner, narrowed_entries
+        from tuners.integrations.keras_tuner_space import (
+            narrow_tuner,
+            narrowed_entries,
+            shared_optimizers,
+        )
 
-        narrow_tuner(target, found, name, add_missing=add_missing, baseline=baseline)
+        options: Any = {"add_missing": add_missing, "transform": transform}
+        narrow_tuner(target, found, name, baseline=baseline, **options)
         tuner: Any = target
-        for entry in narrowed_entries(tuner, name):
+        for entry in narrowed_entries(tuner, name) if transform is None else ():
             record(as_study(tuner), bounds=found, curve=curve, name=entry)
         _compare_trainings(target, curve)
+        if curve is not None or isinstance(bounds, LearningRateBounds):
+            _compare_optimizers(shared_optimizers(target, name), name)
         return target
     raise TypeError(
         f"`target` must be an optuna.Study or a keras_tuner.Tuner, but got {type(target).__name__}."
@@ -111,6 +137,20 @@ def _compare_trainings(tuner: Any, curve: LossCurve | None) -> None:
             f"only {trials} trials to spend; leave the range test out, or search more.",
             stacklevel=3,
         )
+
+
+def _compare_optimizers(shared: tuple[str, list[Any], Any] | None, name: str) -> None:
+    """Warn where bounds of one optimizer are put on several."""
+    if shared is None:
+        return
+    choice, optimizers, default = shared
+    other = next(each for each in optimizers if each != default)
+    warnings.warn(
+        f"`{name}` is shared by the optimizers {optimizers} of `{choice}`, but the bounds hold for "
+        f"the tested one, {default!r} where the tuner was tested; give each a rate of its own, "
+        f'e.g. hp.Float("{other}_lr", ...), and narrow it by its own test.',
+        stacklevel=3,
+    )
 
 
 def as_bounds(bounds: Any) -> tuple[LearningRateBounds, LossCurve | None]:
@@ -164,7 +204,9 @@ def queue_once(study: optuna.Study, name: str, rate: float, role: str) -> None:
         role: The trial's user attribute `role`.
     """
     for trial in study.get_trials(deepcopy=False):
-        queued = trial.system_attrs.get("fixed_params", {})
-        if trial.user_attrs.get("role") == role and {**queued, **trial.params}.get(name) == rate:
+        queued = {**trial.params, **trial.user_attrs.get(QUEUED, {})}
+        # "search": it was queued, but is nothing that the objective takes
+        known = (role, "search") if QUEUED in trial.user_attrs else (role,)
+        if trial.user_attrs.get("role") in known and queued.get(name) == rate:
             return
-    study.enqueue_trial({name: rate}, user_attrs={"role": role})
+    study.enqueue_trial({name: rate}, user_attrs={"role": role, QUEUED: {name: rate}})

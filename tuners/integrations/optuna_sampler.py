@@ -5,19 +5,28 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_pair
+from tuners.integrations.ceilings import ceiling_of
+from tuners.integrations.ranges import cut, is_rates, nearest
+from tuners.study.optuna_private import (
+    inner_sampler,
+    release_fixed,
+    set_trial_attribute,
+    whole_study,
+)
 from tuners.study.recording import recorded_bounds
 
 UNUSED = "bounds_not_used"
+QUEUED = "queued_rate"  # a trial's attribute: the rate that it is to try, by parameter
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -26,12 +35,15 @@ class NarrowedSampler(BaseSampler):
 
     The objective keeps its own `suggest_float("learning_rate", 1e-6, 1.0, log=True)`, and that
     wide distribution is what the study stores; the base sampler is handed the part of it that
-    lies inside the bounds. Trials that were queued with a value of their own are not changed.
+    lies inside the bounds. Trials that you queued with a value of their own are not changed.
 
-    - A parameter that is not a float is left alone. One without `log=True` is narrowed and drawn
-      uniformly, with one warning.
+    - `suggest_categorical` of numbers gives those inside the bounds, or the two next to them. Any
+      other parameter that is not a float is left alone, with one warning. A float without
+      `log=True` is narrowed and drawn uniformly, with one warning.
     - A declared range that does not meet the bounds is kept, with one warning. Bounds of a single
       value give that value. A `step` keeps its grid; the bounds are rounded inwards to it.
+    - What `narrow` queued is fitted to what the objective asks for: the suggestion becomes the
+      nearest value that it takes; a baseline that it does not take is not tried, with one warning.
     - A parameter that no trial asks for gives one warning after the first finished trial. What
       could not be narrowed is listed in the study's user attribute `bounds_not_used`.
     - Trials that fail teach, although Optuna's samplers ignore them: see `ceiling`. CMA-ES, whose
@@ -112,7 +124,8 @@ class NarrowedSampler(BaseSampler):
         self._base_sampler.reseed_rng()
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Pass on to the base sampler."""
+        """Pass on to the base sampler; what `narrow` queued is fitted once its range is known."""
+        release_fixed(trial, set(self._queued(trial)))
         self._base_sampler.before_trial(study, trial)
 
     def infer_relative_search_space(
@@ -120,8 +133,11 @@ class NarrowedSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         """Return the base sampler's joint search space with the narrowed ranges in it."""
         space = self._base_sampler.infer_relative_search_space(study, trial)
-        narrowed = {
-            name: self._narrow(study, name, wide, fixed=self._fixed) for name, wide in space.items()
+        narrowed = {  # past values outside narrowed choices would be unknown to the base sampler
+            name: wide
+            if isinstance(wide, CategoricalDistribution)
+            else self._narrow(study, name, wide, fixed=self._fixed)
+            for name, wide in space.items()
         }
         # some samplers divide by the width of a range: single values go the independent way
         return {name: d for name, d in narrowed.items() if not d.single() or space[name].single()}
@@ -132,11 +148,15 @@ class NarrowedSampler(BaseSampler):
         """Return the base sampler's joint draw without the values that left the bounds."""
         drawn = self._base_sampler.sample_relative(study, trial, search_space)
         # TPE with group=True draws from ranges of its own; Optuna then asks `sample_independent`
-        kept = {
-            name: value
-            for name, value in drawn.items()
-            if name not in self._bounds or _holds(search_space.get(name), value)
-        }
+        kept = {}
+        for name, value in drawn.items():
+            wide = search_space.get(name)
+            if name in self._queued(trial):
+                continue
+            if name in self._bounds and isinstance(wide, CategoricalDistribution):
+                wide = self._narrow(study, name, wide)
+            if name not in self._bounds or _holds(wide, value):
+                kept[name] = value
         for name in kept.keys() & self._bounds.keys() if self._fixed else ():
             allowed = self._narrow(study, name, search_space[name])
             if isinstance(allowed, FloatDistribution):
@@ -152,8 +172,20 @@ class NarrowedSampler(BaseSampler):
     ) -> Any:
         """Return the base sampler's draw for one parameter, inside its narrowed range."""
         narrowed = self._narrow(study, param_name, param_distribution)
+        if param_name in self._queued(trial):
+            value = self._fitted(trial, param_name, param_distribution, narrowed)
+            if value is not None:
+                return value
         if narrowed is param_distribution:
             return self._base_sampler.sample_independent(study, trial, param_name, narrowed)
+        if isinstance(narrowed, CategoricalDistribution):
+            value = self._base_sampler.sample_independent(
+                study, trial, param_name, param_distribution
+            )
+            if _holds(narrowed, value):
+                return value
+            place = np.random.default_rng(trial.number).integers(len(narrowed.choices))
+            return narrowed.choices[place]
         assert isinstance(narrowed, FloatDistribution)
         if narrowed.single():
             return narrowed.low
@@ -170,97 +202,62 @@ class NarrowedSampler(BaseSampler):
     ) -> None:
         """Pass on to the base sampler, then see whether the bounds' names ever came up."""
         self._base_sampler.after_trial(study, trial, state, values)
+        for name, rate in self._queued(trial).items():
+            came, wide = trial.params.get(name), trial.distributions.get(name)
+            suggestion = trial.user_attrs.get("role") == "suggestion"
+            if not is_rates(wide) or not (suggestion or _is_close(came, rate)):
+                set_trial_attribute(whole_study(study), trial, "role", "search")
         if state in _FINISHED:
             self._note_unused(study, trial)
 
     def ceiling(self, study: optuna.Study, name: str) -> float:
         """Return the highest value worth drawing, given which trials failed; at most `high`.
 
-        Optuna's samplers ignore failed trials, so they propose a diverging rate again and again.
-        Here the upper end is halved back: with `f` the lowest rate that failed above every rate
-        `r` that completed, it is `sqrt(f r)`, with `low` for `r` where none did. As trials between
-        complete, `r` and with it the upper end climb back towards `f`. A pruned trial says nothing.
-
-        Optuna does not keep whether a trial failed by NaN or by an exception. A failure
-        therefore counts at once where the trial says that it diverged (user attribute `diverged`,
-        or a value told or reported that is not finite), never where it says that it did not
-        (`diverged=False`), and else from the second such failure on. A trial that another one
-        replaces, since its process was lost (Optuna's `RetryHeartbeatStaleTrialCallback`), does
-        not count.
-
         Args:
-            study: The study whose trials are read.
+            study: The study whose trials are read, see `tuners.integrations.ceilings`.
             name: A parameter of these bounds.
         """
-        low, high = self._bounds[name]
-        proven, unexplained, finished = [], [], 0.0
-        trials = _whole(study).get_trials(deepcopy=False)
-        replaced = {n for trial in trials for n in trial.system_attrs.get("retry_history", ())}
-        for trial in trials:
-            rate = trial.params.get(name)
-            if not isinstance(rate, (int, float)) or not trial.state.is_finished():
-                continue
-            if trial.state == TrialState.FAIL and trial.number in replaced:
-                continue
-            diverged = _diverged(trial)
-            if diverged:
-                proven.append(float(rate))
-            elif trial.state == TrialState.COMPLETE:
-                finished = max(finished, float(rate))
-            elif diverged is None:
-                unexplained.append(float(rate))
-        failed = [rate for rate in proven if rate > finished]
-        # the lowest one may be an accident, so it is the second lowest that counts
-        failed += sorted(rate for rate in unexplained if rate > finished)[1:2]
-        edge = min(failed, default=math.inf)
-        return high if edge <= low else min(high, math.sqrt(edge * max(finished, low)))
+        return ceiling_of(whole_study(study).get_trials(deepcopy=False), name, *self._bounds[name])
+
+    def _queued(self, trial: FrozenTrial) -> dict[str, float]:
+        queued = trial.user_attrs.get(QUEUED, {})
+        return {name: rate for name, rate in queued.items() if name in self._bounds}
+
+    def _fitted(
+        self, trial: FrozenTrial, name: str, wide: BaseDistribution, narrowed: BaseDistribution
+    ) -> float | None:
+        """Return what of a queued rate the objective takes, None for nothing."""
+        rate = self._queued(trial)[name]
+        if trial.user_attrs.get("role") == "suggestion":
+            return nearest(narrowed, rate)
+        value = nearest(wide, rate)
+        if _is_close(value, rate):
+            return value
+        takes = "no rates" if value is None else f"{value:g} at the nearest"
+        self._warn(name, "baseline", f"the baseline {rate:g} is not tried; the objective {takes}.")
+        return None
 
     def _narrow(
         self, study: optuna.Study, name: str, wide: BaseDistribution, *, fixed: bool = False
     ) -> BaseDistribution:
         if name not in self._bounds:
             return wide
-        if not isinstance(wide, FloatDistribution):
-            _set_unused(study, name, f"suggested as {type(wide).__name__}, which is left alone")
-            return wide
-        low, high = self._bounds[name]
-        if high < wide.low or wide.high < low:
-            reason = f"[{low:g}, {high:g}] does not meet the declared [{wide.low:g}, {wide.high:g}]"
-            self._warn(name, "disjoint", f"{reason}, which is kept as it is.")
+        ceiling = math.inf if fixed or not is_rates(wide) else self.ceiling(study, name)
+        narrowed, reason = cut(wide, *self._bounds[name], ceiling)
+        if reason:
+            self._warn(name, "kept", f"{reason}.")
             _set_unused(study, name, reason)
-            return wide
-        if not wide.log and not wide.single():
+        elif isinstance(wide, FloatDistribution) and not wide.log and not wide.single():
             self._warn(
                 name,
                 "linear",
                 "is suggested without log=True, so it is drawn uniformly inside the bounds; "
                 "a rate is better suggested with log=True.",
             )
-        low, high = max(low, wide.low), min(high, wide.high)
-        if not fixed:
-            high = max(low, min(self.ceiling(study, name), high))
-        if wide.step is None:
-            return FloatDistribution(low, high, log=wide.log)
-        return self._narrow_grid(study, name, wide, low, high)
-
-    def _narrow_grid(
-        self, study: optuna.Study, name: str, wide: FloatDistribution, low: float, high: float
-    ) -> FloatDistribution:
-        # decimals, as in Optuna's own distributions: 0.1 + 0.2 must be the grid's 0.3
-        start, step = Decimal(str(wide.low)), Decimal(str(wide.step))
-        first = math.ceil((Decimal(str(low)) - start) / step)
-        last = math.floor((Decimal(str(high)) - start) / step)
-        if first > last:
-            reason = f"no multiple of the step {wide.step:g} lies in [{low:g}, {high:g}]"
-            self._warn(name, "grid", f"{reason}; the declared range is kept.")
-            _set_unused(study, name, reason)
-            return wide
-        return FloatDistribution(
-            float(start + first * step), float(start + last * step), step=wide.step
-        )
+        return narrowed
 
     def _note_unused(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        study = _whole(study)
+        study = whole_study(study)
         listed = study.user_attrs.get(UNUSED, {})
         came_up = {name for name in self._bounds if name in trial.params}
         unseen = set(self._bounds) - came_up - set(listed)
@@ -284,32 +281,20 @@ class NarrowedSampler(BaseSampler):
             warnings.warn(f"`{name}`: {message}", stacklevel=2)
 
 
-def _diverged(trial: FrozenTrial) -> bool | None:
-    """Return whether a trial diverged, None where a failed trial does not say."""
-    marked = trial.user_attrs.get("diverged")
-    if marked is not None:
-        return bool(marked)
-    complete = trial.state == TrialState.COMPLETE
-    told = trial.values if complete else trial.intermediate_values.values()
-    if any(not math.isfinite(value) for value in told or ()):
-        return True
-    return None if trial.state == TrialState.FAIL else False
-
-
-def _whole(study: optuna.Study) -> optuna.Study:
-    # HyperbandPruner hands samplers a view of one bracket, without user attributes
-    whole: optuna.Study = getattr(study, "_study", study)
-    return whole
+def _is_close(value: float | None, rate: float) -> bool:
+    return value is not None and math.isclose(value, rate, rel_tol=1e-9)
 
 
 def _holds(distribution: BaseDistribution | None, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
     if not isinstance(distribution, FloatDistribution):
         return distribution is not None
     return bool(distribution.low <= value <= distribution.high)
 
 
 def _set_unused(study: optuna.Study, name: str, reason: str | None) -> None:
-    study = _whole(study)
+    study = whole_study(study)
     listed = dict(study.user_attrs.get(UNUSED, {}))
     if listed.get(name) == reason:
         return
@@ -345,4 +330,4 @@ def _nested(sampler: Any) -> Iterator[Any]:
     """Give a sampler and those that it wraps."""
     while sampler is not None:
         yield sampler
-        sampler = getattr(sampler, "_base_sampler", None)
+        sampler = inner_sampler(sampler)

@@ -7,15 +7,18 @@ own on the optimizer.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 
-from tuners._checks import InputError, is_from, needed_arguments
+from tuners._checks import InputError, is_from, is_number, needed_arguments
 from tuners.study.tuner_study import optuna_silenced
+from tuners.training.models import random_state_kept
 
 Builder = Callable[[], Any]
 _HP_NAMES = ("hp", "hps", "hparams", "hyperparameters", "hyper_parameters")
@@ -23,6 +26,40 @@ _KINDS = (
     "a TuningTask, a compiled keras.Model, a function that builds one (without arguments, of `hp` "
     "or of `trial`), a keras_tuner.HyperModel or a built keras_tuner.Tuner"
 )
+
+_RATE = re.compile(r"(.*[/_])?(learning_rate|lr)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class SpaceBuilder:
+    """What builds a model of a search space at its defaults, and knows the space.
+
+    Args:
+        build: Builds the model from KerasTuner's `hp` or Optuna's `trial`.
+        fill: Makes one that stands at its defaults.
+        discovered: Whether that one holds the whole space before anything is built.
+    """
+
+    build: Callable[[Any], Any]
+    fill: Callable[[], Any]
+    discovered: bool = False
+
+    def __call__(self) -> Any:
+        return self.build(self.fill())
+
+    def rate_range(self) -> tuple[str, float, float] | None:
+        """Return the learning rate's name in the space, and its range; None where it has none.
+
+        Any name that ends in `learning_rate` or `lr` counts; of several, their whole range.
+        """
+        space = self.fill()
+        if not self.discovered:
+            with random_state_kept():
+                self.build(space)
+        ranges = {name: ends for name, ends in _ranges(space).items() if _RATE.fullmatch(name)}
+        low = min((low for low, _ in ranges.values()), default=0.0)
+        high = max((high for _, high in ranges.values()), default=0.0)
+        return (", ".join(ranges), low, high) if 0 < low < high else None
 
 
 def as_builder(source: Any) -> Builder:
@@ -64,14 +101,14 @@ def as_builder(source: Any) -> Builder:
             "`source` must be a function without arguments, or one of `hp` or of `trial`, but "
             f"{name}({listed}) needs more; pass lambda: {name}({values})."
         )
-    return lambda: _checked(source(fill()), f"{name}({needed[0].name})")
+    return SpaceBuilder(lambda space: _checked(source(space), f"{name}({needed[0].name})"), fill)
 
 
 def _keras_tuner_builder(source: Any) -> Builder:
     import keras_tuner
 
     if isinstance(source, keras_tuner.HyperModel):
-        return lambda: source.build(keras_tuner.HyperParameters())
+        return SpaceBuilder(source.build, keras_tuner.HyperParameters)
     if isinstance(source, keras_tuner.engine.base_tuner.BaseTuner):
         if source.hypermodel is None:
             raise InputError(
@@ -80,10 +117,27 @@ def _keras_tuner_builder(source: Any) -> Builder:
             )
         # its own way sets what the tuner was given as optimizer, loss and metrics
         build = getattr(source, "_build_hypermodel", source.hypermodel.build)
-        return lambda: build(source.oracle.get_space())
+        return SpaceBuilder(build, source.oracle.get_space, discovered=True)
     given = source.__name__ if inspect.isclass(source) else type(source).__name__
     cure = f"pass an object of it, {given}()" if inspect.isclass(source) else "pass the tuner"
     raise InputError(f"`source` must be {_KINDS}, but got {given}; {cure}.")
+
+
+def _ranges(space: Any) -> dict[str, tuple[float, float]]:
+    """Return the ranges of the floats, and of the choices of floats, that a space was asked for."""
+    entries = getattr(space, "distributions", None)
+    if entries is None:  # KerasTuner's
+        entries = {entry.name: entry for entry in space.space}
+    ranges = {}
+    for name, entry in entries.items():
+        values = getattr(entry, "choices", getattr(entry, "values", None))
+        low = getattr(entry, "low", getattr(entry, "min_value", None))
+        high = getattr(entry, "high", getattr(entry, "max_value", None))
+        if low is None and values and all(map(is_number, values)):
+            low, high = min(values), max(values)
+        if isinstance(low, float) and isinstance(high, float):
+            ranges[name] = (low, high)
+    return ranges
 
 
 def _filler(parameter: inspect.Parameter) -> Callable[[], Any] | None:

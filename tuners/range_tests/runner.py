@@ -24,11 +24,13 @@ from tuners._checks import (
 )
 from tuners._progress import progress_bar
 from tuners.curves.loss_curve import LossCurve
+from tuners.range_tests.builders import SpaceBuilder
 from tuners.range_tests.sources import BATCH_SIZE, as_task
 from tuners.training.models import batches_of
 from tuners.training.records import How
 from tuners.training.runner import train_steps
 
+DECLARED = (1e-5, 1.0)
 BEYOND = 100.0  # how far past the declared range a ramp looks: two decades
 # Of the steps of a training to come. The margins of `tuners.curves.ramp` were measured with it;
 # ramps of a sixteenth and of a quarter need nearly the same.
@@ -47,7 +49,7 @@ def range_test(
     y: Any = None,
     *,
     validation: Any = None,
-    declared: tuple[float, float] = (1e-5, 1.0),
+    declared: tuple[float, float] | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     mode: str = "ramp",
@@ -83,6 +85,9 @@ def range_test(
             other ones for each seed.
         declared: The range `(low, high)` that would be searched without the test, with
             `low < high`. The ramp looks two decades further on both sides; bounds stay inside.
+            None takes the range that a tuner, or what builds from `hp` or `trial`, itself has of
+            a hyperparameter whose name ends in `learning_rate` or `lr`, and says so; else
+            `(1e-5, 1.0)`.
         epochs: Epochs of the trainings to come, 1 or more; None assumes 30, and says so.
         batch_size: Rows to a step of the trainings to come, 1 or more; None assumes 32, and says
             so. A task and a dataset bring their own.
@@ -115,11 +120,12 @@ def range_test(
     """
     require_keras("range_test")
     check_choice(mode, ("ramp", "per_epoch"), "mode")
-    low, high = check_pair(declared, "declared")
-    if low == high:
-        raise InputError(
-            f"`declared` must hold low < high, but both are {low:g}; pass e.g. (1e-5, 1.0)."
-        )
+    if declared is not None:
+        low, high = declared = check_pair(declared, "declared")
+        if low == high:
+            raise InputError(
+                f"`declared` must hold low < high, but both are {low:g}; pass e.g. (1e-5, 1.0)."
+            )
     if steps is not None:
         check_whole(steps, "steps", 2)
     check_whole(seeds, "seeds")
@@ -130,16 +136,19 @@ def range_test(
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message="Two seeds build the same initial weights")
         task = as_task(source, x, y, validation, batch_size, stack, materialise)
+        own = task.build_model.rate_range() if isinstance(task.build_model, SpaceBuilder) else None
+        declared, told = (declared, "") if declared else _own_range(own)
         shown = bool(verbose) and progress is None
         tell = stack.enter_context(progress_bar("range test", shown))
         step = partial(train_steps, task, how=how, on_step=progress or tell)
         measure = _per_epoch if mode == "per_epoch" else partial(_ramps, steps=steps)
-        curve = measure(step, (low, high), length, batches_of(task), seeds, seed)
+        curve = measure(step, declared, length, batches_of(task), seeds, seed)
+    assumed = _assumed(isinstance(source, TuningTask) or is_dataset(x), epochs, batch_size)
     curve = replace(
         curve,
         epochs=length,
         training_steps=length * batches_of(task) or None,
-        note=_assumed(isinstance(source, TuningTask) or is_dataset(x), epochs, batch_size),
+        note=" ".join(filter(None, (told, assumed))),
         seconds=time.perf_counter() - started,
     )
     if steps is not None and (curve.trainings or 0) > MOST_TRAININGS:
@@ -175,6 +184,14 @@ def ramp_size(epochs: int, batches: int, seeds: int) -> tuple[int, int]:
     most = max(MOST_TRAININGS * training // seeds, 2)
     steps = min(max(int(SHARE * training), FEWEST_STEPS), most)
     return steps, max(min(seeds, MOST_TRAININGS * training // steps), 1)
+
+
+def _own_range(own: tuple[str, float, float] | None) -> tuple[tuple[float, float], str]:
+    """Return the range to search where none was declared, and a sentence where it isn't ours."""
+    if own is None or own[1:] == DECLARED:
+        return DECLARED, ""
+    name, low, high = own
+    return (low, high), f"Declared {low:g} to {high:g}, the range of `{name}`."
 
 
 def _assumed(has_batches: bool, epochs: int | None, batch_size: int | None) -> str:

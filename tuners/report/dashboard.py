@@ -28,6 +28,7 @@ from tuners.report import formatting
 from tuners.report.page import template
 from tuners.report.summary import summarize
 from tuners.report.verdicts import measure
+from tuners.study.optuna_private import storage_of, study_id
 from tuners.study.storage import PART_OF, open_storage
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def publish(
 
 def study_page(study: optuna.Study) -> str:
     """Return the path of a study's page on the dashboard's server."""
-    return f"/dashboard/studies/{study._study_id}"
+    return f"/dashboard/studies/{study_id(study)}"
 
 
 def describe_pairs(study: optuna.Study, pairs: optuna.Study) -> str:
@@ -144,7 +145,7 @@ def describe_part(study: optuna.Study) -> str:
 
 def _parts(study: optuna.Study) -> list[optuna.Study]:
     """Return the studies beside a study that hold a part of its work."""
-    storage = study._storage
+    storage = storage_of(study)
     return [
         optuna.load_study(study_name=each.study_name, storage=storage)
         for each in storage.get_all_studies()
@@ -281,7 +282,7 @@ def _attach(
                 artifact_store=store, file_path=str(file), study_or_trial=study, mimetype=mimetype
             )
         study.set_user_attr("artifacts", {**known, key: kept})
-    return f"/artifacts/{study._study_id}/{kept}"
+    return f"/artifacts/{study_id(study)}/{kept}"
 
 
 def _escape(words: str) -> str:

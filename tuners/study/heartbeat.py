@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from search_spaces._input import InputError
+from tuners.study.optuna_private import backend, storage_of, trial_id
 
 if TYPE_CHECKING:
     import optuna
@@ -96,15 +97,9 @@ def is_alive(worker: object) -> bool | None:
 
 def sign(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
     """Sign for a trial that this process holds, where the storage has heartbeats."""
-    storage = backend(study._storage)
+    storage = backend(storage_of(study))
     if isinstance(storage, RDBStorage) and storage.get_heartbeat_interval() is not None:
-        storage.record_heartbeat(trial._trial_id)
-
-
-def backend(storage: BaseStorage) -> BaseStorage:
-    """Return the storage itself, where Optuna has wrapped it into a cache."""
-    found: BaseStorage = getattr(storage, "_backend", storage)
-    return found if isinstance(found, BaseStorage) else storage
+        storage.record_heartbeat(trial_id(trial))
 
 
 def _beat(study: optuna.Study, worker: str, holds: bool, gone: threading.Event) -> None:
@@ -133,7 +128,7 @@ def _is_other(holder: str, signed: float) -> bool:
 
 
 def _is_server(study: optuna.Study) -> bool:
-    storage = backend(study._storage)
+    storage = backend(storage_of(study))
     return isinstance(storage, RDBStorage) and storage.engine.dialect.name != "sqlite"
 
 

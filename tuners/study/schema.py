@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuners.study.optuna_private import retry_history
 from tuners.training.records import TrainingRecord
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ WORK_FACTS = {"how", "why", "chunk_size", "pairs"} | {
 
 def superseded(trials: Iterable[FrozenTrial]) -> set[int]:
     """Return the numbers of failed trials that another one was queued for, as after a kill."""
-    return {number for trial in trials for number in trial.system_attrs.get("retry_history", [])}
+    return {number for trial in trials for number in retry_history(trial)}
 
 
 def gather_facts(attributes: Mapping[str, Any]) -> dict[str, Any]:

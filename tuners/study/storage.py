@@ -20,8 +20,10 @@ from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCal
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from search_spaces._input import InputError
-from tuners.study.heartbeat import BEAT, GRACE, backend
+from tuners.study.heartbeat import BEAT, GRACE
+from tuners.study.optuna_private import backend, storage_of
 from tuners.study.passwords import hide_passwords
+from tuners.study.tuner_study import optuna_silenced
 
 SQLITE, JOURNAL = "sqlite:///", "journal:///"
 ATTEMPTS = 5  # to make the tables of a new database
@@ -131,9 +133,10 @@ def open_part(study: optuna.Study, what: str) -> optuna.Study:
         InputError: A study of that name is there, and is something else.
     """
     name = f"{study.study_name} {what}"
-    part = optuna.create_study(
-        storage=study._storage, study_name=name, direction="maximize", load_if_exists=True
-    )
+    with optuna_silenced():
+        part = optuna.create_study(
+            storage=storage_of(study), study_name=name, direction="maximize", load_if_exists=True
+        )
     trials = part.get_trials(deepcopy=False)
     attributes = part.user_attrs  # once, and after the trials: others may be making it just now
     if not attributes and not trials:

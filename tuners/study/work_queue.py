@@ -28,7 +28,15 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
-from tuners.study.heartbeat import WORKER, at_work, backend, is_alive, sign
+from tuners.study.heartbeat import WORKER, at_work, is_alive, sign
+from tuners.study.optuna_private import (
+    backend,
+    fail_trial,
+    fixed_values,
+    retry_history,
+    running_trial,
+    storage_of,
+)
 from tuners.study.schema import EXTRA, PLACE, STALE, UNIT, superseded
 from tuners.study.storage import open_part
 
@@ -68,12 +76,12 @@ class Work:
         """
         trials = self.study.get_trials(deepcopy=False) if trials is None else trials
         own = [trial for trial in trials if self._is_own(trial)]
-        originals = [trial.number for trial in own if not _history(trial)]
+        originals = [trial.number for trial in own if not retry_history(trial)]
         places = {number: place for place, number in enumerate(originals)}
         found: dict[int, FrozenTrial] = {}
         replaced = superseded(own)
         for trial in own:
-            root = _history(trial)[0] if _history(trial) else trial.number
+            root = retry_history(trial)[0] if retry_history(trial) else trial.number
             if trial.number not in replaced and root in places:
                 found.setdefault(places[root], trial)  # of two copies the earlier one counts
         return found
@@ -150,7 +158,7 @@ def open_trial(
     """
     fresh = copy.copy(study)  # without the trials that Optuna has cached for an earlier draw
     fresh.sampler = RandomSampler() if sampler is None else sampler
-    return optuna.Trial(fresh, frozen._trial_id)
+    return running_trial(fresh, frozen)
 
 
 def tell(
@@ -210,7 +218,7 @@ def _hold(
     work: Work, unit: FrozenTrial, place: int | None
 ) -> tuple[FrozenTrial, int | None] | None:
     """Sign for a unit that was taken, or fail it where it is nothing to be done."""
-    queued = UNIT not in unit.user_attrs and bool(unit.system_attrs.get("fixed_params"))
+    queued = UNIT not in unit.user_attrs and bool(fixed_values(unit))
     if not queued and (place is None or place >= work.total):
         foreign = unit.user_attrs.get(UNIT, work.kind) != work.kind
         attributes = {} if foreign else {"role": STALE, LOST: False}
@@ -269,7 +277,7 @@ def _is_dead(work: Work, trial: FrozenTrial) -> bool:
         return False
     alive = is_alive(trial.user_attrs[WORKER])
     if alive is None:  # of another machine: heartbeats tell, where there are any
-        return not isinstance(backend(work.study._storage), RDBStorage)
+        return not isinstance(backend(storage_of(work.study)), RDBStorage)
     return not alive
 
 
@@ -280,7 +288,7 @@ def _is_orphan(unit: FrozenTrial) -> bool:
 def _queue_again(study: optuna.Study, trial: FrozenTrial) -> None:
     """Fail a running trial and queue its copy, unless another process has just done so."""
     try:
-        if study._storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL):
+        if fail_trial(study, trial):
             _copy(study, trial)
     except UpdateFinishedTrialError:
         pass
@@ -290,10 +298,6 @@ def _copy(study: optuna.Study, trial: FrozenTrial) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         RetryHeartbeatStaleTrialCallback()(study, copy.deepcopy(trial))
-
-
-def _history(trial: FrozenTrial) -> list[int]:
-    return list(trial.system_attrs.get("retry_history", []))
 
 
 def do_once(

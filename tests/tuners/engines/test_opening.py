@@ -105,3 +105,21 @@ def test_a_report_is_compared_by_the_facts_that_it_has(tmp_path: Path) -> None:
     path.write_text(json.dumps({"study_name": "wine", "facts": facts | {"seed": 5}}))
     with pytest.raises(InputError, match="seed was 5, now 0"):
         check_folder(tmp_path, "wine", settings())
+
+
+def test_our_own_studies_are_no_news_for_the_users_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = f"sqlite:///{tmp_path}/study.db"
+    optuna.logging.enable_propagation()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    try:
+        for storage in (optuna.storages.InMemoryStorage(), optuna.storages.RDBStorage(address)):
+            for _ in range(2):  # made, then opened again
+                open_study(storage, "quiet", {"direction": "minimize"})
+        assert caplog.text == ""
+        optuna.create_study()  # the user's own is told as before
+        assert "A new study created in memory" in caplog.text
+    finally:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.disable_propagation()

@@ -347,3 +347,14 @@ def test_the_examples_in_docstrings_run():
 def test_what_is_no_study_is_refused():
     with pytest.raises(TypeError, match=r"must be an optuna\.Study or None, but got str; pass the"):
         tuners.OptunaOracle("val_loss")
+
+
+def test_a_study_of_its_own_is_no_news_for_the_users_log(make, caplog):
+    optuna.logging.enable_propagation()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    try:
+        make()
+    finally:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.disable_propagation()
+    assert caplog.text == ""

@@ -127,11 +127,18 @@ def test_the_users_range_is_never_left(make, narrow):
     assert (entry.min_value, entry.max_value, entry.default) == (5e-3, 1e-2, 5e-3)
 
 
-def test_a_disjoint_range_is_kept_with_a_warning(make, narrow):
-    tuner = make(lambda hp: hp.Float("learning_rate", 0.1, 1.0, sampling="log"))
-    with pytest.warns(UserWarning, match="do not meet the tuner's own"):
+@pytest.mark.parametrize(
+    ("own", "cure"),
+    [
+        ((0.1, 1.0), "they lie below it: lower its lower end to 0.001 where"),
+        ((1e-5, 5e-4), "they lie above it: raise its upper end to 0.01 where"),
+    ],
+)
+def test_a_disjoint_range_is_kept_with_a_warning(make, narrow, own, cure):
+    tuner = make(lambda hp: hp.Float("learning_rate", *own, sampling="log"))
+    with pytest.warns(UserWarning, match=f"do not meet the tuner's own .* kept as it is; {cure}"):
         narrow(tuner, BOUNDS)
-    assert (entry_of(tuner).min_value, entry_of(tuner).max_value) == (0.1, 1.0)
+    assert (entry_of(tuner).min_value, entry_of(tuner).max_value) == own
 
 
 def test_linear_sampling_warns(make, narrow):
@@ -318,6 +325,20 @@ def test_an_optuna_oracle_is_narrowed_and_queues_the_baseline(narrow, kt, tmp_pa
     assert len(rates) == 6
 
 
+def test_an_optuna_oracle_queues_no_baseline_outside_the_narrowed_choices(
+    narrow, kt, tmp_path, caplog
+):
+    from tuners import OptunaOracle
+
+    oracle = OptunaOracle(None, kt.Objective("score", "min"))
+    tuner = kt.Tuner(
+        oracle, lambda hp: hp.Choice("learning_rate", [0.1, 0.01, 0.001]), directory=tmp_path
+    )
+    narrow(tuner, BOUNDS, baseline=0.1)
+    assert "is not among the narrowed choices" in caplog.text
+    assert oracle.create_trial("a").hyperparameters["learning_rate"] in (0.01, 0.001)
+
+
 def test_optuna_keeps_choices_that_its_trials_hold(narrow, kt, tmp_path):
     from tuners import OptunaOracle
 
@@ -402,19 +423,215 @@ def test_an_added_rate_that_would_be_discarded_is_refused(make, narrow, kt):
         narrow(tuner, BOUNDS, add_missing=True)
 
 
-def test_a_tuner_without_hypermodel_takes_bounds_as_hyperparameters(kt, narrow, tmp_path):
-    class Toy(kt.RandomSearch):
+def branches(hp):
+    if hp.Choice("optimizer", ["sgd", "adam"]) == "adam":
+        hp.Float("adam_rate", 1e-5, 1.0, sampling="log")
+        if hp.Boolean("decay"):
+            hp.Float("decayed_rate", 1e-5, 1.0, sampling="log")
+    elif hp.Int("units", 1, 3) == 2:
+        with hp.name_scope("two"):
+            hp.Float("adam_rate", 1e-5, 1.0, sampling="log")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["adam_rate", "decayed_rate"])
+def test_a_rate_behind_a_choice_is_found(make, narrow, kind, name, caplog):
+    options = {} if kind == "Hyperband" else {"max_trials": 16}
+    tuner = make(branches, kind, seed=1, **options)
+    state = random.getstate()
+    narrow(tuner, BOUNDS, name)
+    assert random.getstate() == state
+    assert f"{name}: comes up only with {{'optimizer': 'adam'" in caplog.text
+    tuner.search(verbose=0)
+    rates = rates_of(tuner, name)
+    assert rates
+    assert all(1e-3 <= rate <= 1e-2 for rate in rates)
+
+
+def test_a_rate_that_comes_up_yet_later_is_narrowed_once_it_has(make, narrow):
+    tuner = narrow(make(branches, max_trials=30, seed=0), BOUNDS, "adam_rate")
+    tuner.search(verbose=0)
+    assert entry_of(tuner, "two/adam_rate").max_value == 1e-2
+    first, *others = rates_of(tuner, "two/adam_rate")
+    assert first == 1e-5  # as KerasTuner takes the default of what it first meets
+    assert others
+    assert all(1e-3 <= rate <= 1e-2 for rate in others)
+
+
+def test_a_branch_that_cannot_be_built_is_passed_over(make, narrow):
+    def space(hp):
+        kind = hp.Choice("kind", ["a", "broken", "b"])
+        if kind == "broken":
+            raise ValueError
+        if kind == "b":
+            hp.Float("learning_rate", 1e-5, 1.0, sampling="log")
+
+    assert entry_of(narrow(make(space), BOUNDS)).max_value == 1e-2
+    with pytest.raises(ValueError, match="'lr' is none of: kind;"):
+        narrow(make(space), BOUNDS, "lr")
+
+
+def test_nothing_is_looked_for_where_the_tuner_takes_no_new_entries(make, narrow, kt):
+    hp = kt.HyperParameters()
+    hp.Choice("optimizer", ["sgd", "adam"])
+    tuner = make(branches, hyperparameters=hp, tune_new_entries=False)
+    with pytest.raises(ValueError, match="'adam_rate' is none of: optimizer"):
+        narrow(tuner, BOUNDS, "adam_rate")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rate_of_an_own_run_trial_is_declared(kt, narrow, tmp_path, kind, caplog):
+    class Toy(getattr(kt, kind)):
         def run_trial(self, trial, **kwargs):
             return trial.hyperparameters.Float("learning_rate", 1e-6, 1.0, sampling="log")
 
-    with pytest.raises(ValueError, match=r"hyperparameters=bounds.hyperparameters\(\)"):
-        narrow(Toy(objective="loss", directory=tmp_path), BOUNDS, add_missing=True)
-    tuner = Toy(objective="loss", hyperparameters=BOUNDS.hyperparameters(), directory=tmp_path)
+    options = {} if kind == "Hyperband" else {"max_trials": 4}
+    tuner = Toy(objective=kt.Objective("loss", "min"), directory=tmp_path, **options)
+    with pytest.raises(ValueError, match=r"narrow\(tuner, bounds, add_missing=True\)"):
+        narrow(tuner, BOUNDS)
+    narrow(tuner, BOUNDS, add_missing=True, baseline=2e-3)
+    assert 'its own training gets it by hp.Float("learning_rate", ...)' in caplog.text
     tuner.search(verbose=0)
-    assert all(1e-3 <= rate <= 1e-2 for rate in rates_of(tuner))
+    rates = rates_of(tuner)
+    assert len(rates) >= 4
+    assert all(1e-3 <= rate <= 1e-2 * (1 + 1e-12) for rate in rates)
+    assert rates[0] == 2e-3
+    again = Toy(objective=kt.Objective("loss", "min"), directory=tmp_path, **options)
+    narrow(again, BOUNDS, add_missing=kind != "GridSearch")
+    assert len([e for e in again.oracle.hyperparameters.space if e.name == "learning_rate"]) == 1
+
+
+def undone():
+    import keras
+
+    return keras.Sequential([keras.layers.Dense(1)])
+
+
+@pytest.mark.parametrize("start", [undone, lambda: plain_model()])
+def test_a_rate_of_an_own_fit_is_declared(kt, narrow, tmp_path, start):
+    import keras
+
+    got = []
+
+    class Model(kt.HyperModel):
+        def build(self, hp):
+            hp.Int("units", 1, 3)
+            return start()
+
+        def fit(self, hp, model, *args, **kwargs):
+            rate = hp.Float("learning_rate", 1e-6, 1.0, sampling="log")
+            model.compile(keras.optimizers.SGD(rate), "mse")
+            got.append(float(model.optimizer.learning_rate))
+            return model.fit(*args, **kwargs)
+
+    tuner = kt.RandomSearch(Model(), kt.Objective("loss", "min"), 2, directory=tmp_path)
+    narrow(tuner, BOUNDS, add_missing=True)
+    tuner.search(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0)
+    assert got == pytest.approx(rates_of(tuner))
+    assert len(set(got)) == 2
+    assert all(1e-3 <= rate <= 1e-2 for rate in got)
+
+
+def ten_to(value):
+    return 10**value
+
+
+EXPONENTS = {
+    "Int": (lambda hp: hp.Int("lr_exp", -6, 0), ten_to, {-3, -2}, -2),
+    "Int, falling": (lambda hp: hp.Int("lr_exp", 1, 6), lambda value: 10**-value, {2, 3}, 2),
+    "Int, step": (lambda hp: hp.Int("lr_exp", -9, 0, step=3), ten_to, {-3}, -3),
+    "Choice": (lambda hp: hp.Choice("lr_exp", [-4, -3, -2, -1]), ten_to, {-3, -2}, -2),
+    "Float, step": (lambda hp: hp.Float("lr_exp", -4, 0, step=0.5), ten_to, {-3, -2.5, -2}, -2.5),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", EXPONENTS)
+def test_a_rate_given_by_its_exponent(make, narrow, kind, case):
+    space, transform, expected, first = EXPONENTS[case]
+    options = {} if kind == "Hyperband" else {"max_trials": 12}
+    tuner = make(space, kind, **options)
+    narrow(tuner, BOUNDS, "lr_exp", transform=transform)
+    assert entry_of(tuner, "lr_exp").default == first  # nearest to the suggestion, 4e-3
+    tuner.search(verbose=0)
+    assert set(rates_of(tuner, "lr_exp")) == expected
+
+
+@pytest.mark.parametrize(("low", "high", "sign"), [(-5.0, 0.0, 1), (0.0, 6.0, -1)])
+def test_a_continuous_exponent(make, narrow, low, high, sign):
+    tuner = make(lambda hp: hp.Float("lr_exp", low, high), max_trials=8)
+    rates = {"baseline": 0.05, "transform": lambda value: 10 ** (sign * value)}
+    entry = entry_of(narrow(tuner, BOUNDS, "lr_exp", **rates), "lr_exp")
+    ends = sorted((sign * -3, sign * -2))
+    assert [entry.min_value, entry.max_value] == pytest.approx(ends)
+    assert entry.default == pytest.approx(sign * math.log10(4e-3))
+    tuner.search(verbose=0)
+    first, *others = rates_of(tuner, "lr_exp")
+    assert first == pytest.approx(sign * math.log10(0.05))
+    assert all(ends[0] - 1e-9 <= value <= ends[1] + 1e-9 for value in others)
+
+
+def test_an_exponent_of_an_optuna_oracle(narrow, kt, tmp_path):
+    from tuners import OptunaOracle
+
+    class Toy(kt.Tuner):
+        def run_trial(self, trial, **kwargs):
+            return trial.hyperparameters["lr_exp"]
+
+    oracle = OptunaOracle(None, kt.Objective("score", "min"), max_trials=6)
+    tuner = Toy(oracle, lambda hp: hp.Int("lr_exp", -6, 0), directory=tmp_path)
+    narrow(tuner, BOUNDS, "lr_exp", transform=ten_to, baseline=0.1)
+    tuner.search(verbose=0)
+    first, *others = (trial.params["lr_exp"] for trial in oracle.study.trials)
+    assert first == -1
+    assert set(others) == {-3, -2}
+
+
+def test_an_exponent_is_never_guessed(make, narrow):
+    for number, space in enumerate(
+        (
+            lambda hp: hp.Int("lr_exp", 1, 5),
+            lambda hp: hp.Float("lr_exp", -5.0, 1.0),
+            lambda hp: hp.Choice("lr_exp", [-3.0, 1e-3]),
+        )
+    ):
+        with pytest.raises(ValueError, match=r"exponent .*, pass transform=lambda value: 10\*\*"):
+            narrow(make(space, project_name=f"{number}"), BOUNDS, "lr_exp")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"transform": "10**"}, "`transform` must be a function from .*, but got '10"),
+        ({"transform": lambda value: -value}, r"rate above 0 of each value, but made -1 of 1;"),
+        ({"transform": lambda value: value / 0}, "but made ZeroDivisionError"),
+        ({"transform": lambda value: None}, "but made TypeError"),
+        ({"transform": ten_to, "add_missing": True}, "so `transform` must be left out"),
+    ],
+)
+def test_a_transform_that_makes_no_rates_is_refused(make, narrow, options, message):
+    with pytest.raises(ValueError, match=message):
+        narrow(make(lambda hp: hp.Int("lr_exp", 1, 5)), BOUNDS, "lr_exp", **options)
+
+
+def test_exponents_apart_from_the_bounds_are_kept_with_a_warning(make, narrow):
+    tuner = make(lambda hp: (hp.Int("lr_exp", -9, -6), hp.Float("e", -9, -6)))
+    for name in ("lr_exp", "e"):
+        with pytest.warns(UserWarning, match="they lie above it: raise its upper end to 0.01"):
+            narrow(tuner, BOUNDS, name, transform=ten_to)
+
+
+def test_a_baseline_off_the_grid_is_not_queued(make, narrow):
+    tuner = make(lambda hp: hp.Float("learning_rate", 1e-3, 1.1e-2, step=1e-3))
+    with pytest.warns(UserWarning, match=r"`baseline` = 0\.0025 is outside the tuner's own"):
+        narrow(tuner, BOUNDS, baseline=2.5e-3)
 
 
 def test_the_examples_in_docstrings_run():
-    from tuners.integrations import keras_tuner_space
+    from tuners.integrations import keras_tuner_entries, keras_tuner_space
 
     assert doctest.testmod(keras_tuner_space).failed == 0
+    assert doctest.testmod(keras_tuner_entries).failed == 0

@@ -110,6 +110,8 @@ def test_refuses() -> None:
             narrow(study, BOUNDS, baseline=baseline)
     with pytest.raises(ValueError, match="`add_missing` is for a KerasTuner tuner"):
         narrow(study, BOUNDS, add_missing=True)
+    with pytest.raises(ValueError, match="`transform` is for a KerasTuner tuner; let an Optuna"):
+        narrow(study, BOUNDS, "lr_exp", transform=lambda value: 10**value)
     with pytest.raises(ValueError, match="`bounds` must be LearningRateBounds, a LossCurve or"):
         narrow(study, 0.1)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="`bounds` must hold 0 < low <= high"):
@@ -185,6 +187,22 @@ def test_a_keras_tuner_goes_to_its_own_narrowing(tmp_path: Path) -> None:
     assert (entry.min_value, entry.max_value) == (1e-4, 1e-2)
 
 
+@pytest.mark.slow
+def test_bounds_of_an_exponent_are_not_recorded_as_its_values(tmp_path: Path) -> None:
+    import keras_tuner
+
+    from tuners.study.tuner_study import as_study
+
+    def space(hp):
+        hp.Int("lr_exp", -6, 0)
+
+    tuner = keras_tuner.RandomSearch(space, "val_loss", directory=tmp_path)
+    narrow(tuner, BOUNDS, "lr_exp", transform=lambda value: 10**value)
+    (entry,) = tuner.oracle.hyperparameters.space
+    assert (entry.min_value, entry.max_value) == (-4, -2)
+    assert recorded_bounds(as_study(tuner)) == {}
+
+
 def of_hp(hp):
     return hp.Float("learning_rate", 1e-5, 1.0, sampling="log")
 
@@ -206,3 +224,137 @@ def test_a_tuner_of_other_trainings_than_those_tested_is_warned_of(tmp_path: Pat
     enough = keras_tuner.RandomSearch(of_hp, "val_loss", max_trials=5, directory=tmp_path / "c")
     narrow(enough, curve)
     narrow(fewer, curve.bounds())  # that know nothing of trainings
+
+
+RATES = [1e-4, 1e-3, 1e-2, 0.1, 1.0]
+
+
+def suggesters(name):
+    return {
+        "choices": lambda trial: trial.suggest_categorical(name, RATES),
+        "grid": lambda trial: trial.suggest_float(name, 2e-4, 0.7002, step=0.0007),
+        "short": lambda trial: trial.suggest_float(name, 1e-5, 1e-3, log=True),
+        "apart": lambda trial: trial.suggest_float(name, 0.1, 1.0, log=True),
+        "one": lambda trial: trial.suggest_categorical(name, [0.1]),
+        "text": lambda trial: trial.suggest_categorical(name, ["slow", "fast"]),
+        "whole": lambda trial: trial.suggest_int(name, 1, 5),
+    }
+
+
+@pytest.mark.filterwarnings("ignore:`learning_rate`:UserWarning")
+@pytest.mark.parametrize("kind", suggesters(""))
+@pytest.mark.parametrize("storage", [None, "sqlite"])
+def test_nothing_is_tried_that_the_objective_does_not_take(kind, storage, tmp_path) -> None:
+    """The first trial runs, on the nearest value to the suggestion; a stray baseline is not one."""
+    suggest = suggesters("learning_rate")[kind]
+    given: list[object] = []
+    storage = storage and f"sqlite:///{tmp_path}/study.db"
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0), storage=storage)
+    narrow(study, BOUNDS, baseline=0.05)  # suggests 2e-3, in [1e-4, 1e-2]
+    study.optimize(lambda trial: float(bool(given.append(suggest(trial)))), n_trials=4)
+    expected = {"choices": 1e-3, "grid": 2.3e-3, "short": 1e-3, "apart": 0.1, "one": 0.1}
+    if kind in expected:
+        assert given[0] == pytest.approx(expected[kind])
+    says = "suggestion" if kind in expected else "search"
+    assert roles(study)[:2] == [says, "search"]
+    narrow(study, BOUNDS, baseline=0.05)
+    assert len(study.trials) == 4  # nothing is queued twice
+
+
+def test_choices_are_narrowed_to_those_inside() -> None:
+    for sampler in (optuna.samplers.TPESampler(seed=0), optuna.samplers.RandomSampler(seed=0)):
+        study = narrow(optuna.create_study(sampler=sampler), BOUNDS, baseline=0.1)
+        study.optimize(lambda t: -t.suggest_categorical("learning_rate", RATES), n_trials=20)
+        rates = [trial.params["learning_rate"] for trial in study.trials]
+        assert roles(study)[:3] == ["suggestion", "baseline", ""]
+        assert rates[:2] == [1e-3, 0.1]
+        assert set(rates[2:]) == {1e-4, 1e-3, 1e-2}
+        assert {t.distributions["learning_rate"].choices for t in study.trials} == {tuple(RATES)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("whole", "`learning_rate`: suggested as IntDistribution, which is left alone"),
+        ("text", "`learning_rate`: suggested as CategoricalDistribution, which is left alone"),
+        ("apart", "kept as it is; they lie below it: lower its lower end to 0.0001"),
+    ],
+)
+def test_what_cannot_be_narrowed_is_said_once(kind, message) -> None:
+    study = narrow(optuna.create_study(), BOUNDS)
+    suggest = suggesters("learning_rate")[kind]
+    with pytest.warns(UserWarning, match=message) as caught:
+        study.optimize(lambda trial: float(len(str(suggest(trial)))), n_trials=4)
+    assert len(caught) == 1
+    assert set(study.user_attrs[UNUSED]) == {"learning_rate"}
+
+
+def test_a_baseline_that_is_no_choice_is_said() -> None:
+    study = narrow(optuna.create_study(), BOUNDS, baseline=0.05)
+    with pytest.warns(UserWarning, match=r"baseline 0\.05 is not tried; .*0\.1 at the nearest"):
+        study.optimize(lambda trial: suggesters("learning_rate")["choices"](trial), n_trials=3)
+
+
+def test_another_process_tries_what_was_queued_without_our_sampler(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path}/study.db"
+    narrow(optuna.create_study(storage=address, study_name="mine"), BOUNDS, baseline=0.5)
+    plain = optuna.load_study(storage=address, study_name="mine")
+    plain.optimize(objective, n_trials=2)
+    assert [trial.params["learning_rate"] for trial in plain.trials] == [2e-3, 0.5]
+
+
+def test_what_the_user_queued_is_not_touched() -> None:
+    study = narrow(optuna.create_study(), BOUNDS)
+    study.enqueue_trial({"learning_rate": 0.7})
+    study.optimize(objective, n_trials=2)
+    assert study.trials[1].params["learning_rate"] == 0.7
+
+
+def one_rate(hp):
+    hp.Choice("optimizer", ["sgd", "adam", "rmsprop"], default="adam")
+    hp.Float("learning_rate", 1e-5, 1.0, sampling="log")
+
+
+def scoped_rates(hp):
+    hp.Choice("optimizer", ["sgd", "adam"])
+    for kind in ("sgd", "adam"):
+        with hp.conditional_scope("optimizer", [kind]), hp.name_scope(kind):
+            hp.Float("learning_rate", 1e-5, 1.0, sampling="log")
+
+
+def own_rates(hp):
+    hp.Choice("optimizer", ["sgd", "adam"])
+    hp.Float("adam_lr", 1e-5, 1.0, sampling="log")
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        hp.Float("rate", 1e-5, 1.0, sampling="log")
+
+
+def one_optimizer(hp):
+    hp.Choice("optimizer", ["sgd"])
+    hp.Choice("activation", ["relu", "gelu"])
+    hp.Float("learning_rate", 1e-5, 1.0, sampling="log")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("space", "name", "shared"),
+    [
+        (one_rate, "learning_rate", r"\['sgd', 'adam', 'rmsprop'\] of `optimizer`.*one, 'adam'"),
+        (scoped_rates, "learning_rate", r"\['sgd', 'adam'\] of `optimizer`.*the tested one, 'sgd'"),
+        (scoped_rates, "adam/learning_rate", None),
+        (own_rates, "adam_lr", None),
+        (own_rates, "rate", None),
+        (one_optimizer, "learning_rate", None),
+    ],
+)
+def test_bounds_of_one_optimizer_on_several_are_warned_of(space, name, shared, tmp_path) -> None:
+    import keras_tuner
+
+    tuner = keras_tuner.RandomSearch(space, "val_loss", directory=tmp_path)
+    narrow(tuner, (1e-4, 1e-2), name)  # the user's own bounds, for whatever he wants
+    if shared is None:
+        narrow(tuner, BOUNDS, name)
+        return
+    with pytest.warns(UserWarning, match=shared) as caught:
+        narrow(tuner, BOUNDS, name)
+    assert caught[0].filename == __file__

@@ -174,11 +174,27 @@ def test_other_types_are_left_alone_and_noted() -> None:
     study = optuna.create_study(sampler=NarrowedSampler(bounds, TPESampler(seed=0)))
 
     def suggests(trial: optuna.Trial) -> float:
-        return trial.suggest_categorical("choice", [1e-4, 0.1]) + trial.suggest_int("whole", 5, 6)
+        trial.suggest_categorical("choice", ["slow", "fast"])
+        return trial.suggest_int("whole", 5, 6)
 
-    study.optimize(suggests, n_trials=4)
+    with pytest.warns(UserWarning, match="which is left alone") as caught:
+        study.optimize(suggests, n_trials=4)
+    assert len(caught) == 2
     assert set(study.user_attrs[UNUSED]) == {"choice", "whole"}
     assert "CategoricalDistribution" in study.user_attrs[UNUSED]["choice"]
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_choices_are_drawn_inside_with_every_sampler(base: str) -> None:
+    choices = [1e-5, 1e-4, 1e-3, 1e-2, 0.1]
+    study = optuna.create_study(sampler=NarrowedSampler(BOUNDS, BASES[base]()))
+
+    def suggests(trial: optuna.Trial) -> float:
+        trial.suggest_float("decay", 0.0, 0.1)
+        return abs(math.log10(trial.suggest_categorical("learning_rate", choices)) + 2)
+
+    study.optimize(suggests, n_trials=24)
+    assert {trial.params["learning_rate"] for trial in study.trials} == {1e-4, 1e-3, 1e-2}
 
 
 def test_disjoint_bounds_and_an_empty_grid_keep_the_declared_range() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import random
 import re
 
 import keras
@@ -100,6 +101,39 @@ def test_a_tuner_builds_its_hypermodel_at_the_defaults_of_its_space(tmp_path) ->
     narrow(made, (1e-3, 1e-2), name="lr")
     as_builder(made)()
     assert SEEN[-1]["rate"] == pytest.approx(10**-2.5)
+
+
+def of_scopes(hp) -> keras.Model:
+    with hp.name_scope("adam"):
+        hp.Choice("learning_rate", [1e-2, 1e-3, 1e-4])
+    hp.Float("sgd_lr", 1e-3, 0.5)
+    hp.Float("l2", 1e-9, 10.0, sampling="log")
+    hp.Float("lr_decay", 0.1, 0.9)
+    return compiled()
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda path: of_hp, ("lr", 1e-4, 1e-1)),
+        (lambda path: of_trial, ("lr", 1e-5, 1e-1)),
+        (lambda path: Wide(), ("lr", 1e-4, 1e-1)),
+        (tuner, ("lr", 1e-4, 1e-1)),
+        (lambda path: tuner(path, of_scopes), ("adam/learning_rate, sgd_lr", 1e-4, 0.5)),
+        (lambda path: lambda hp: (hp.Float("lr", 0.0, 1.0), compiled())[1], None),
+        (lambda path: lambda hp: (hp.Float("lr_exp", -5.0, 1.0), compiled())[1], None),
+        (lambda path: lambda hp: (hp.Fixed("lr", 0.1), compiled())[1], None),
+    ],
+)
+def test_the_range_of_a_space_is_known(make, expected, tmp_path) -> None:
+    assert as_builder(make(tmp_path)).rate_range() == expected
+
+
+def test_the_range_is_read_without_moving_the_random_state() -> None:
+    keras.utils.set_random_seed(1)
+    state = random.getstate()
+    as_builder(of_hp).rate_range()
+    assert random.getstate() == state
 
 
 def needs_two(units, dropout) -> keras.Model:

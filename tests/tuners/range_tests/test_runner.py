@@ -203,6 +203,23 @@ def test_a_model_that_learns_nothing_is_undecided_and_keeps_the_declared_range()
     assert (curve.bounds().low, curve.bounds().high) == (1e-5, 1.0)
 
 
+@pytest.mark.slow
+def test_a_tuner_is_tested_in_its_own_range(tmp_path, capsys) -> None:
+    def of_hp(hp) -> keras.Model:
+        model = linear()
+        model.optimizer.learning_rate = hp.Float("lr", 1e-4, 1e-2, sampling="log")
+        return model
+
+    tuner = keras_tuner.RandomSearch(of_hp, "val_loss", max_trials=2, directory=tmp_path)
+    given = {"steps": 20, "seeds": 1, "epochs": 30, "batch_size": 32}
+    curve = range_test(tuner, X, Y, **given)
+    assert curve.declared == (1e-4, 1e-2)
+    assert "Declared 0.0001 to 0.01, the range of `lr`." in capsys.readouterr().out
+    assert 1e-4 <= curve.bounds().low <= curve.bounds().high <= 1e-2
+    assert range_test(tuner, X, Y, declared=(1e-3, 0.5), **given).declared == (1e-3, 0.5)
+    assert range_test(linear, X, Y, **given).declared == (1e-5, 1.0)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

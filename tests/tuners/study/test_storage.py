@@ -11,7 +11,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from tuners.study.storage import check_storage_file, close_storage, open_storage
+from tuners.study.storage import check_storage_file, close_storage, open_part, open_storage
 
 
 def test_kinds_of_storage(tmp_path: Path) -> None:
@@ -148,3 +148,17 @@ def test_a_whole_journal_and_an_empty_one_are_left_alone(tmp_path: Path) -> None
     open_storage(f"journal:///{path}")
     assert path.read_bytes() == whole
     assert not list(tmp_path.glob("*.lock"))
+
+
+def test_a_study_of_shared_work_is_no_news_for_the_users_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    study = optuna.create_study()
+    optuna.logging.enable_propagation()
+    caplog.clear()
+    try:
+        for _ in range(2):  # made, then opened again
+            open_part(study, "pairs")
+    finally:
+        optuna.logging.disable_propagation()
+    assert caplog.text == ""
