@@ -19,7 +19,10 @@ from tuners.study.passwords import hide_passwords
 
 DONE, FAULT, USER, ALL_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
-_STORAGE = ("sqlalchemy", "psycopg", "psycopg2", "sqlite3", "optuna.storages")
+_STORAGE = (
+    *("sqlalchemy", "psycopg", "psycopg2", "sqlite3", "optuna.storages"),
+    "tuners.study.storage",
+)
 _KEPT = "The traceback is in"
 # colours of Keras's messages, nodes and operations of TensorFlow's
 _NOISE = re.compile(r"\x1b\[[\d;]*m|\{\{\w+ \S+\}\}|\[Op:\w+\]")

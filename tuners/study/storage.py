@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from search_spaces._input import InputError
 from tuners.study.heartbeat import BEAT, GRACE, backend
@@ -26,6 +26,7 @@ from tuners.study.passwords import hide_passwords
 SQLITE, JOURNAL = "sqlite:///", "journal:///"
 ATTEMPTS = 5  # to make the tables of a new database
 SQLITE_TIMEOUT = 30  # seconds to wait for another connection's lock
+LEFT_LOCK = 30  # seconds after which a lock file counts as left by the dead, as in Optuna
 PART_OF = "pairs_of"  # attribute of a study of shared work: the name of the study it belongs to
 _FIRST = b'{"op_code":'  # with which every line of a journal begins
 _FIRST_TABLES = {"studies", "version_info", "alembic_version"}  # a kill may have left a few
@@ -208,6 +209,46 @@ def _is_journal(path: Path) -> bool:
     return bool(start) and _FIRST.startswith(start)  # its first line may be cut off
 
 
+class BoundedLock(JournalFileOpenLock):
+    """A journal's lock file that is waited for with an end.
+
+    Optuna's own locks try for ever to remove what a dead process left, also where that cannot be
+    done: on a disk that turned read-only, or in a folder without the right to write.
+
+    Args:
+        path: Of the journal.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._seen: tuple[int, int] | None = None
+        self._since = 0.0
+
+    def acquire(self) -> bool:
+        """Make the lock file, once whoever holds it has removed it or is dead.
+
+        Raises:
+            OSError: It cannot be made, or the one that was left cannot be removed.
+        """
+        pause = 0.001
+        while True:  # others write for a moment only; what stays is removed, or that fails
+            try:
+                os.close(os.open(self._lock_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+                return True
+            except FileExistsError:  # any other error is the disk's, which no waiting cures
+                self._remove_if_left()
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+
+    def _remove_if_left(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            found = Path(self._lock_file).lstat()
+            if self._seen != (found.st_ino, found.st_mtime_ns):
+                self._seen, self._since = (found.st_ino, found.st_mtime_ns), time.monotonic()
+            elif time.monotonic() - self._since > LEFT_LOCK:
+                Path(self._lock_file).unlink()
+
+
 class WholeLines(JournalFileBackend):
     """A journal file whose last line is whole before another is put behind it.
 
@@ -220,7 +261,7 @@ class WholeLines(JournalFileBackend):
     """
 
     def __init__(self, path: str) -> None:
-        super().__init__(path)
+        super().__init__(path, BoundedLock(path))
         self._path = Path(path)
         self._cut_half_line()
 
@@ -232,14 +273,13 @@ class WholeLines(JournalFileBackend):
     def _cut_half_line(self) -> None:
         if self._ends_whole():
             return
-        lock = JournalFileSymlinkLock(str(self._path))
-        lock.acquire()
+        self._lock.acquire()
         try:
             if not self._ends_whole():  # it was no line that another process was just writing
                 content = self._path.read_bytes()
                 os.truncate(self._path, content.rfind(b"\n") + 1)
         finally:
-            lock.release()
+            self._lock.release()
 
     def _ends_whole(self) -> bool:
         with self._path.open("rb") as file:

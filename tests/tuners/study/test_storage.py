@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
 import pytest
 
+from tuners.cli.errors import FAULT, judge
+from tuners.study import storage
 from tuners.study.storage import check_storage_file, close_storage, open_storage
 
 
@@ -148,3 +152,49 @@ def test_a_whole_journal_and_an_empty_one_are_left_alone(tmp_path: Path) -> None
     open_storage(f"journal:///{path}")
     assert path.read_bytes() == whole
     assert not list(tmp_path.glob("*.lock"))
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, which a test may make read-only."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], check=False, capture_output=True
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("only root may mount a disk")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("locked", [False, True], ids=["free", "locked by the dead"])
+def test_a_disk_that_turns_read_only_ends_the_wait(
+    disk: Path, locked: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(storage, "LEFT_LOCK", 0.1)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(storage=open_storage(f"journal:///{disk}/j"))
+    if locked:
+        (disk / "j.lock").touch()
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    for _ in range(2):
+        with pytest.raises(OSError, match="Read-only file system") as caught:
+            study.set_user_attr("more", 1)
+        code, message = judge(caught.value)
+        assert code == FAULT
+        assert message.startswith("the storage failed midway ([Errno 30] Read-only file system: ")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_lock_that_the_dead_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "LEFT_LOCK", 0.1)
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    # as Optuna's default leaves it: from its own folder the link points nowhere
+    Path("runs/j.lock").symlink_to("runs/j")
+    study = optuna.create_study(study_name="s", storage=open_storage("journal:///runs/j"))
+    study.set_user_attr("more", 1)
+    assert not list(tmp_path.glob("runs/*.lock*"))
