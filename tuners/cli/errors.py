@@ -110,7 +110,9 @@ def judge(error: BaseException) -> tuple[int, str]:
         return USER, _parsers_message(error)
     if isinstance(error, InputError):
         return USER, as_options(one_line(error))
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1:]
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if not isinstance(error, OSError):  # files are written by others for a storage
+        frames = frames[-1:]
     places = [str(frame.f_globals.get("__name__", "")) for frame in frames]
     places += [type(error).__module__]
     if any(place.startswith(_STORAGE) for place in places) or (
