@@ -110,6 +110,8 @@ def judge(error: BaseException) -> tuple[int, str]:
         return USER, _parsers_message(error)
     if isinstance(error, InputError):
         return USER, as_options(one_line(error))
+    if type(error).__name__ == "StorageAway":  # whose module loads Optuna, which is slow
+        return FAULT, as_options(one_line(error))
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     if not isinstance(error, OSError):  # files are written by others for a storage
         frames = frames[-1:]

@@ -24,12 +24,22 @@ from tuners.study.heartbeat import BEAT, GRACE, backend
 from tuners.study.passwords import hide_passwords
 
 SQLITE, JOURNAL = "sqlite:///", "journal:///"
-ATTEMPTS = 5  # to make the tables of a new database
+PATIENCE = 10  # seconds to wait for a server that is away; a restart takes a few
 SQLITE_TIMEOUT = 30  # seconds to wait for another connection's lock
 LEFT_LOCK = 30  # seconds after which a lock file counts as left by the dead, as in Optuna
 PART_OF = "pairs_of"  # attribute of a study of shared work: the name of the study it belongs to
+_AWAY = re.compile(  # what drivers say of a server that is not there, or not yet
+    "Connection refused|No such file or directory|No route to host|Network is unreachable|"
+    "timeout expired|is starting up|is shutting down|closed the connection unexpectedly"
+)
+# two processes that make the tables at the same moment: one finds them half made
+_HALF_MADE = re.compile("already exists|duplicate key")
 _FIRST = b'{"op_code":'  # with which every line of a journal begins
 _FIRST_TABLES = {"studies", "version_info", "alembic_version"}  # a kill may have left a few
+
+
+class StorageAway(ConnectionError):
+    """A database server that gives no answer."""
 
 
 def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
@@ -43,6 +53,7 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
     Raises:
         InputError: It cannot be opened, or a file is there that is none of Optuna's; the message
             hides the password.
+        StorageAway: Its server gave no answer for `PATIENCE` seconds.
 
     Example:
         >>> type(open_storage(None)).__name__
@@ -65,6 +76,12 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
     except Exception as error:  # drivers raise what they like, with the address in it
         # raised outside of this block, so that no traceback shows the driver's own message
         problem = f"{type(error).__name__}: {_first_line(error, storage)}"
+        away = _is_away(error)
+    if away:
+        raise StorageAway(
+            f"`storage` gave no answer for {PATIENCE} s: {hide_passwords(storage)} ({problem}); "
+            "start the server, or correct host and port."
+        )
     raise InputError(
         f"`storage` could not be opened: {hide_passwords(storage)} ({problem}); "
         "check that the folder or server exists, that the address names its driver, and the rights."
@@ -80,19 +97,22 @@ def _open_database(address: str) -> BaseStorage:
             "heartbeat_interval": BEAT,
             "grace_period": GRACE,
         }
-    for attempt in range(ATTEMPTS):
+    end = time.monotonic() + PATIENCE
+    while True:  # until the end is reached
         try:
             with warnings.catch_warnings():  # heartbeats are marked experimental since Optuna 2.9
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 again = RetryHeartbeatStaleTrialCallback()
                 return RDBStorage(address, **settings, heartbeat_stale_trial_callback=again)
         except Exception as error:
-            # two processes that make the tables at the same moment: one finds them half made
-            half_made = "already exists" in str(error) or "duplicate key" in str(error)
-            if not half_made or attempt == ATTEMPTS - 1:
+            passing = _is_away(error) or _HALF_MADE.search(str(error))
+            if not passing or time.monotonic() >= end:
                 raise
-            time.sleep(1)
-    raise AssertionError  # the last attempt returned or raised
+            time.sleep(0.5)
+
+
+def _is_away(error: Exception) -> bool:
+    return type(error).__name__ == "OperationalError" and bool(_AWAY.search(str(error)))
 
 
 def one_process_only(storage: BaseStorage) -> str:

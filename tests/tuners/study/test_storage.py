@@ -7,15 +7,18 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
 import pytest
 
+from search_spaces._input import InputError
+from tests.postgres import running_server
 from tuners.cli.errors import FAULT, judge
 from tuners.study import storage
-from tuners.study.storage import check_storage_file, close_storage, open_storage
+from tuners.study.storage import StorageAway, check_storage_file, close_storage, open_storage
 
 
 def test_kinds_of_storage(tmp_path: Path) -> None:
@@ -33,8 +36,8 @@ def test_kinds_of_storage(tmp_path: Path) -> None:
     "address",
     [
         "sqlite:////no/such/folder/study.db",
-        "postgresql+psycopg://me:hush%40hush@127.0.0.1:1/wine",
-        "postgresql+psycopg://127.0.0.1:1/wine?user=me&password=hush%40hush",
+        "postgresql+psycopg://me:hush%40hush@no.such.host.invalid/wine",
+        "postgresql+psycopg://no.such.host.invalid/wine?user=me&password=hush%40hush",
         "mysql+nosuchdriver://me:hush%40hush@localhost/wine",
         "nonsense://me:hush%40hush@localhost/wine",
         "nonsense://me:p/w:hush%40hush@localhost/wine",
@@ -46,6 +49,37 @@ def test_what_cannot_be_opened(address: str) -> None:
         open_storage(address)
     assert "hush" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("secret", ["me:hush%40hush@", "me@"])
+def test_a_server_that_is_away(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "PATIENCE", 0)
+    address = f"postgresql+psycopg://{secret}127.0.0.1:1/wine?password=hush%40hush"
+    with pytest.raises(
+        StorageAway, match=r"gave no answer for 0 s: .*Connection refused"
+    ) as caught:
+        open_storage(address)
+    assert "hush" not in str(caught.value)
+    assert caught.value.__context__ is None
+    code, message = judge(caught.value)
+    assert code == FAULT
+    assert message.startswith("`--storage` gave no answer")
+    assert message.endswith("start the server, or correct host and port.")
+
+
+@pytest.mark.postgres
+def test_a_server_is_waited_for_and_a_wrong_name_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_server() as server:
+        server.control("stop")
+        starting = threading.Timer(1.0, server.control, ["start"])
+        starting.start()
+        try:
+            close_storage(open_storage(server.address))
+        finally:
+            starting.join()
+        monkeypatch.setattr(storage, "PATIENCE", 10**6)
+        with pytest.raises(InputError, match=r"could not be opened: .*\"nowhere\" does not exist"):
+            open_storage(server.address.replace("/postgres?", "/nowhere?"))
 
 
 @pytest.mark.parametrize("address", ["study.db", 7, "me:hush@localhost"])
