@@ -19,7 +19,10 @@ from tuners.study.passwords import hide_passwords
 
 DONE, FAULT, USER, ALL_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
-_STORAGE = ("sqlalchemy", "psycopg", "psycopg2", "sqlite3", "optuna.storages")
+_STORAGE = (
+    *("sqlalchemy", "psycopg", "psycopg2", "sqlite3", "optuna.storages"),
+    "tuners.study.storage",
+)
 _KEPT = "The traceback is in"
 # colours of Keras's messages, nodes and operations of TensorFlow's
 _NOISE = re.compile(r"\x1b\[[\d;]*m|\{\{\w+ \S+\}\}|\[Op:\w+\]")
@@ -107,7 +110,11 @@ def judge(error: BaseException) -> tuple[int, str]:
         return USER, _parsers_message(error)
     if isinstance(error, InputError):
         return USER, as_options(one_line(error))
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1:]
+    if type(error).__name__ == "StorageAway":  # whose module loads Optuna, which is slow
+        return FAULT, as_options(one_line(error))
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if not isinstance(error, OSError):  # files are written by others for a storage
+        frames = frames[-1:]
     places = [str(frame.f_globals.get("__name__", "")) for frame in frames]
     places += [type(error).__module__]
     if any(place.startswith(_STORAGE) for place in places) or (

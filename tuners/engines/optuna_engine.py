@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tuners.engines.costs import record_search_cost
 from tuners.engines.plan import Branch, SearchPlan
+from tuners.engines.pruning import Pruning, Rehearsal, rehearse
 from tuners.engines.samplers import make_sampler
 from tuners.integrations.optuna_sampler import NarrowedSampler
 from tuners.study import work_queue
@@ -34,12 +35,11 @@ from tuners.training.runner import train
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A trial of a batch: where it belongs, and how to report and tell it."""
+    """A trial of a batch, and where it belongs."""
 
     frozen: FrozenTrial
     branch: Branch
     rate: float
-    trial: optuna.Trial
 
 
 def run(study: optuna.Study, plan: SearchPlan) -> None:
@@ -82,7 +82,7 @@ def _draw(work: Work, plan: SearchPlan, frozen: FrozenTrial, place: int | None) 
     trial = work_queue.open_trial(work.study, frozen, sampler)
     if "role" not in frozen.user_attrs:
         trial.set_user_attr("role", "search" if given is None else given[1])
-    return _member(plan, frozen, trial, _suggest(trial, plan))
+    return _member(plan, frozen, _suggest(trial, plan))
 
 
 def _sampler(plan: SearchPlan, place: int, given: tuple[Branch, str, float] | None) -> BaseSampler:
@@ -113,12 +113,10 @@ def _suggest(trial: optuna.Trial, plan: SearchPlan) -> dict[str, Any]:
     return trial.params
 
 
-def _member(
-    plan: SearchPlan, frozen: FrozenTrial, trial: optuna.Trial, params: dict[str, Any]
-) -> Member:
+def _member(plan: SearchPlan, frozen: FrozenTrial, params: dict[str, Any]) -> Member:
     label = params.get("optimizer")
     branch = next(branch for branch in plan.branches if branch.label == label)
-    return Member(frozen, branch, float(params[branch.parameter]), trial)
+    return Member(frozen, branch, float(params[branch.parameter]))
 
 
 def _train_batch(work: Work, plan: SearchPlan, members: list[Member]) -> None:
@@ -126,10 +124,15 @@ def _train_batch(work: Work, plan: SearchPlan, members: list[Member]) -> None:
     groups = [[member for member in members if member.branch is branch] for branch in plan.branches]
     done = len(work.done()) * plan.splits * plan.epochs
     results: list[tuple[Member, TrainingRecord, np.ndarray, bool]] = []
+    rehearsal = None
+    if not isinstance(plan.pruner, NopPruner):
+        rehearsal = rehearse(work, plan.pruner, [member.frozen.number for member in members])
     for group in groups:
         if not group:
             continue
-        pruning = None if isinstance(plan.pruner, NopPruner) else _Pruning(group, len(seeds))
+        pruning = None
+        if rehearsal is not None:
+            pruning = Pruning(rehearsal, [member.frozen.number for member in group], len(seeds))
         # a pruner looks at each epoch, which a pool of processes cannot show it
         trainer: Any = train if plan.pool is None or pruning is not None else plan.pool.train
         record = trainer(
@@ -153,7 +156,7 @@ def _train_batch(work: Work, plan: SearchPlan, members: list[Member]) -> None:
             results.append((member, record, lanes, pruned))
         record_facts(work.study, how=record.how, why=record.why, chunk_size=record.chunk_size)
     for result in sorted(results, key=lambda result: result[0].frozen.number):
-        _tell(work.study, plan, *result)
+        _tell(work.study, plan, rehearsal, *result)
     _record_cost(work, plan)
 
 
@@ -164,30 +167,10 @@ def _progress(plan: SearchPlan, before: int) -> Callable[[int, int], None] | Non
     return lambda done, _: tell(min(before + done, total), total)
 
 
-class _Pruning:
-    """Reports each epoch of each trial to the pruner, and stops the lanes of pruned trials."""
-
-    def __init__(self, group: list[Member], seeds: int) -> None:
-        self.group, self.seeds = group, seeds
-        self.stopped = np.zeros(len(group) * seeds, bool)
-        self.reported: set[tuple[int, int]] = set()
-
-    def __call__(self, epoch: int, values: np.ndarray) -> np.ndarray:
-        for index, member in enumerate(self.group):
-            lanes = slice(index * self.seeds, (index + 1) * self.seeds)
-            value = float(np.mean(values[lanes]))
-            if self.stopped[lanes].any() or not np.isfinite(value):
-                continue
-            if (index, epoch) not in self.reported:  # lanes run one at a time call once each
-                self.reported.add((index, epoch))
-                member.trial.report(value, epoch)
-                self.stopped[lanes] = member.trial.should_prune()
-        return self.stopped
-
-
 def _tell(
     study: optuna.Study,
     plan: SearchPlan,
+    rehearsal: Rehearsal | None,
     member: Member,
     record: TrainingRecord,
     lanes: np.ndarray,
@@ -200,7 +183,8 @@ def _tell(
     if attributes["diverged"] or not np.isfinite(score):
         attributes["diverged"], state = True, TrialState.FAIL
     value = score if state is None else None
-    told = work_queue.tell(study, member.frozen, attributes, value, state)
+    reported = None if rehearsal is None else rehearsal.reported(member.frozen.number)
+    told = work_queue.tell(study, member.frozen, attributes, value, state, reported)
     if told is not None and plan.on_trial is not None:
         plan.on_trial(study, told)
 

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from search_spaces._input import InputError
 from tuners.study.heartbeat import BEAT, GRACE
@@ -26,11 +26,22 @@ from tuners.study.passwords import hide_passwords
 from tuners.study.tuner_study import optuna_silenced
 
 SQLITE, JOURNAL = "sqlite:///", "journal:///"
-ATTEMPTS = 5  # to make the tables of a new database
+PATIENCE = 10  # seconds to wait for a server that is away; a restart takes a few
 SQLITE_TIMEOUT = 30  # seconds to wait for another connection's lock
+LEFT_LOCK = 30  # seconds after which a lock file counts as left by the dead, as in Optuna
 PART_OF = "pairs_of"  # attribute of a study of shared work: the name of the study it belongs to
+_AWAY = re.compile(  # what drivers say of a server that is not there, or not yet
+    "Connection refused|No such file or directory|No route to host|Network is unreachable|"
+    "timeout expired|is starting up|is shutting down|closed the connection unexpectedly"
+)
+# two processes that make the tables at the same moment: one finds them half made
+_HALF_MADE = re.compile("already exists|duplicate key")
 _FIRST = b'{"op_code":'  # with which every line of a journal begins
 _FIRST_TABLES = {"studies", "version_info", "alembic_version"}  # a kill may have left a few
+
+
+class StorageAway(ConnectionError):
+    """A database server that gives no answer."""
 
 
 def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
@@ -44,6 +55,7 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
     Raises:
         InputError: It cannot be opened, or a file is there that is none of Optuna's; the message
             hides the password.
+        StorageAway: Its server gave no answer for `PATIENCE` seconds.
 
     Example:
         >>> type(open_storage(None)).__name__
@@ -66,6 +78,12 @@ def open_storage(storage: str | BaseStorage | None) -> BaseStorage:
     except Exception as error:  # drivers raise what they like, with the address in it
         # raised outside of this block, so that no traceback shows the driver's own message
         problem = f"{type(error).__name__}: {_first_line(error, storage)}"
+        away = _is_away(error)
+    if away:
+        raise StorageAway(
+            f"`storage` gave no answer for {PATIENCE} s: {hide_passwords(storage)} ({problem}); "
+            "start the server, or correct host and port."
+        )
     raise InputError(
         f"`storage` could not be opened: {hide_passwords(storage)} ({problem}); "
         "check that the folder or server exists, that the address names its driver, and the rights."
@@ -81,19 +99,22 @@ def _open_database(address: str) -> BaseStorage:
             "heartbeat_interval": BEAT,
             "grace_period": GRACE,
         }
-    for attempt in range(ATTEMPTS):
+    end = time.monotonic() + PATIENCE
+    while True:  # until the end is reached
         try:
             with warnings.catch_warnings():  # heartbeats are marked experimental since Optuna 2.9
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 again = RetryHeartbeatStaleTrialCallback()
                 return RDBStorage(address, **settings, heartbeat_stale_trial_callback=again)
         except Exception as error:
-            # two processes that make the tables at the same moment: one finds them half made
-            half_made = "already exists" in str(error) or "duplicate key" in str(error)
-            if not half_made or attempt == ATTEMPTS - 1:
+            passing = _is_away(error) or _HALF_MADE.search(str(error))
+            if not passing or time.monotonic() >= end:
                 raise
-            time.sleep(1)
-    raise AssertionError  # the last attempt returned or raised
+            time.sleep(0.5)
+
+
+def _is_away(error: Exception) -> bool:
+    return type(error).__name__ == "OperationalError" and bool(_AWAY.search(str(error)))
 
 
 def one_process_only(storage: BaseStorage) -> str:
@@ -211,6 +232,46 @@ def _is_journal(path: Path) -> bool:
     return bool(start) and _FIRST.startswith(start)  # its first line may be cut off
 
 
+class BoundedLock(JournalFileOpenLock):
+    """A journal's lock file that is waited for with an end.
+
+    Optuna's own locks try for ever to remove what a dead process left, also where that cannot be
+    done: on a disk that turned read-only, or in a folder without the right to write.
+
+    Args:
+        path: Of the journal.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._seen: tuple[int, int] | None = None
+        self._since = 0.0
+
+    def acquire(self) -> bool:
+        """Make the lock file, once whoever holds it has removed it or is dead.
+
+        Raises:
+            OSError: It cannot be made, or the one that was left cannot be removed.
+        """
+        pause = 0.001
+        while True:  # others write for a moment only; what stays is removed, or that fails
+            try:
+                os.close(os.open(self._lock_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+                return True
+            except FileExistsError:  # any other error is the disk's, which no waiting cures
+                self._remove_if_left()
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+
+    def _remove_if_left(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            found = Path(self._lock_file).lstat()
+            if self._seen != (found.st_ino, found.st_mtime_ns):
+                self._seen, self._since = (found.st_ino, found.st_mtime_ns), time.monotonic()
+            elif time.monotonic() - self._since > LEFT_LOCK:
+                Path(self._lock_file).unlink()
+
+
 class WholeLines(JournalFileBackend):
     """A journal file whose last line is whole before another is put behind it.
 
@@ -223,7 +284,7 @@ class WholeLines(JournalFileBackend):
     """
 
     def __init__(self, path: str) -> None:
-        super().__init__(path)
+        super().__init__(path, BoundedLock(path))
         self._path = Path(path)
         self._cut_half_line()
 
@@ -235,14 +296,13 @@ class WholeLines(JournalFileBackend):
     def _cut_half_line(self) -> None:
         if self._ends_whole():
             return
-        lock = JournalFileSymlinkLock(str(self._path))
-        lock.acquire()
+        self._lock.acquire()
         try:
             if not self._ends_whole():  # it was no line that another process was just writing
                 content = self._path.read_bytes()
                 os.truncate(self._path, content.rfind(b"\n") + 1)
         finally:
-            lock.release()
+            self._lock.release()
 
     def _ends_whole(self) -> bool:
         with self._path.open("rb") as file:

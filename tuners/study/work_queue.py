@@ -118,7 +118,10 @@ def take_batch(work: Work, draw: Callable[[FrozenTrial, int | None], Drawn]) -> 
             break
         unit, place = found
         taken.add(unit.number)
-        drawn.append(draw(unit, place))
+        try:
+            drawn.append(draw(unit, place))
+        except UpdateFinishedTrialError:  # this process slept, and another took it for dead
+            continue
         if place is not None and (place + 1) % work.batch == 0:
             break
     return drawn
@@ -167,6 +170,7 @@ def tell(
     attributes: Mapping[str, Any],
     value: float | None = None,
     state: TrialState | None = None,
+    reported: tuple[Mapping[int, float], Mapping[str, Any]] | None = None,
 ) -> FrozenTrial | None:
     """Tell a unit's outcome; return it as it is then, None where another worker was first.
 
@@ -177,9 +181,15 @@ def tell(
             fails with it had all of them.
         value: Its value, where it has one.
         state: Its state, None for that which the value says.
+        reported: What it reported to a pruner, by step, and what the pruner wrote on it.
     """
     trial = open_trial(study, frozen)
+    values, written = reported or ({}, {})
     try:
+        for step, reported_value in values.items():  # those that a kill left are written over
+            study._storage.set_trial_intermediate_value(trial._trial_id, step, reported_value)
+        for name in written:
+            study._storage.set_trial_system_attr(trial._trial_id, name, written[name])
         for name in sorted(attributes, key=lambda name: name == LOST):
             trial.set_user_attr(name, attributes[name])
         return study.tell(trial, value, state=state)
@@ -195,9 +205,6 @@ def _take(work: Work, taken: set[int]) -> tuple[FrozenTrial, int | None] | None:
         trials = work.study.get_trials(deepcopy=False)
         left = [trial for trial in trials if work.alone and _is_left(work, trial, taken)]
         if left:
-            if left[0].intermediate_values:  # what was reported to a pruner cannot be taken back
-                _queue_again(work.study, left[0])
-                continue
             number = left[0].number
         else:
             if not any(trial.state == TrialState.WAITING for trial in trials):
@@ -219,22 +226,26 @@ def _hold(
 ) -> tuple[FrozenTrial, int | None] | None:
     """Sign for a unit that was taken, or fail it where it is nothing to be done."""
     queued = UNIT not in unit.user_attrs and bool(fixed_values(unit))
+    attributes: dict[str, Any]
     if not queued and (place is None or place >= work.total):
         foreign = unit.user_attrs.get(UNIT, work.kind) != work.kind
         attributes = {} if foreign else {"role": STALE, LOST: False}
         tell(work.study, unit, attributes, state=TrialState.FAIL)
         return None
     trial = open_trial(work.study, unit)
+    attributes = {}
+    if queued:
+        attributes = {"role": EXTRA, **work.attributes, **unit.user_attrs}
+    elif unit.user_attrs.get(PLACE) != place:
+        attributes = {PLACE: place}
+    attributes.pop(WORKER, None)  # who held it before
     try:
         trial.set_user_attr(WORKER, work.worker)
+        sign(work.study, unit)
+        for name, value in attributes.items():
+            trial.set_user_attr(name, value)
     except UpdateFinishedTrialError:  # another took this one for dead and queued it again
         return None
-    sign(work.study, unit)
-    if queued:
-        for name, value in {"role": EXTRA, **work.attributes, **unit.user_attrs}.items():
-            trial.set_user_attr(name, value)
-    elif unit.user_attrs.get(PLACE) != place:
-        trial.set_user_attr(PLACE, place)
     return work.study.get_trials(deepcopy=False)[unit.number], place
 
 

@@ -24,7 +24,7 @@ from search_spaces._data import Data, count_rows, is_dataset
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
 
-CACHED_BYTES = 64 * 2**20  # initial weights kept per task, so that trials of one seed build once
+CACHED_BYTES = 64 * 2**20  # initial weights kept, so that trials of one seed build once
 
 
 @dataclass(frozen=True)
@@ -238,17 +238,28 @@ def initial_variables(task: TuningTask, seed: int) -> list[np.ndarray]:
     Seed generators of dropout are among them. Recent seeds are kept, since a search trains the
     same seeds at many rates.
     """
-    kept = _initial.setdefault(task, OrderedDict())
+    kept = _initial.pop(task, OrderedDict())
+    _initial[task] = kept  # the task used last is last
     if seed not in kept:
         model = built_model(task, seed)
         values = [variable.numpy() for variable in model_variables(model)]
         _warn_if_equal(task, kept, values)
         kept[seed] = values
-        size = sum(value.nbytes for value in values)
-        while len(kept) > 1 and len(kept) * size > CACHED_BYTES:
-            kept.popitem(last=False)
+        _forget_oldest()
     kept.move_to_end(seed)
     return kept[seed]
+
+
+def _forget_oldest() -> None:
+    """Forget initial weights, those used last excepted, until all tasks' are few enough."""
+    held = [(kept, seed) for kept in _initial.values() for seed in kept]
+    sizes = [sum(value.nbytes for value in kept[seed]) for kept, seed in held]
+    over = sum(sizes) - CACHED_BYTES
+    for (kept, seed), size in zip(held[:-1], sizes, strict=False):
+        if over <= 0:
+            return
+        del kept[seed]
+        over -= size
 
 
 def model_variables(model: Any) -> list[Any]:

@@ -28,6 +28,8 @@ def test_two_workers_end_as_one_does_on_the_same_sqlite_file(tmp_path: Path) -> 
         assert trial.value == pytest.approx(known["value"], rel=1e-4)
     comparison = study.user_attrs["comparison"]
     assert comparison["verdict"] == expected["verdict"]
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["command"].endswith(" ".join(["", *where, "--workers", "2", *SIZES]))
     assert comparison["differences"] == pytest.approx(expected["gains"], rel=1e-3, abs=1e-5)
     # other workers are no other settings
     assert run_search.main([*where, "--workers", "1", *SIZES]) == 0

@@ -13,8 +13,10 @@ import pytest
 from search_spaces import LearningRateBounds, TuningTask
 from tuners import search
 from tuners.engines import optuna_engine
+from tuners.study import work_queue
 from tuners.study.recording import recorded_bounds, recorded_facts
 from tuners.study.schema import superseded
+from tuners.study.storage import open_storage
 
 pytestmark = pytest.mark.slow
 
@@ -227,26 +229,51 @@ def test_resumes_to_an_equal_study(
     assert shown(search(task, BOUNDS, **arguments)) == before
 
 
-def test_a_kill_under_a_pruner_replaces_the_trials_it_reported(
-    task: TuningTask, tmp_path: Path
+@pytest.mark.parametrize("pruner", ["median", "successive_halving", "hyperband"])
+def test_kills_under_a_pruner_resume_to_an_equal_study(
+    task: TuningTask, tmp_path: Path, pruner: str
 ) -> None:
-    arguments: dict[str, Any] = {
-        "trials": 4,
-        "epochs": 3,
-        "pruner": "median",
-        "storage": f"sqlite:///{tmp_path}/study.db",
-    }
+    arguments: dict[str, Any] = {"trials": 12, "epochs": 5, "pruner": pruner, "study_name": "a"}
+    wide = (1e-5, 0.3)
+    whole = search(task, wide, **arguments)
+    assert {"COMPLETE", "PRUNED"} == {trial.state.name for trial in whole.trials}
+    arguments["storage"] = f"sqlite:///{tmp_path}/study.db"
+    with pytest.raises(Killed):  # while telling: trials 2 and 3 of the first batch are not told
+        search(task, wide, **arguments, on_trial=killed_when_told(1))
+    for _ in range(2):  # while training the last batch
+
+        def kill(done: int, total: int) -> None:
+            if done > total * 0.8:
+                raise Killed
+
+        with pytest.raises(Killed):
+            search(task, wide, **arguments, on_epoch=kill)
     with pytest.raises(Killed):
-        search(task, BOUNDS, **arguments, on_trial=killed_when_told(1))
-    study = search(task, BOUNDS, **arguments)
-    replaced = superseded(study.trials)
-    stale = [trial for trial in study.trials if trial.number in replaced]
-    kept = [trial for trial in study.trials if trial.number not in replaced]
-    assert [trial.state.name for trial in stale] == ["FAIL", "FAIL"]
-    assert [trial.state.name for trial in kept] == ["COMPLETE"] * 4
-    assert [trial.params for trial in stale] == [trial.params for trial in kept[2:]]
-    whole = search(task, BOUNDS, **{**arguments, "storage": None})
-    assert sorted(trial.value for trial in kept) == sorted(trial.value for trial in whole.trials)
+        search(task, wide, **arguments, on_trial=killed_when_told(9))
+    study = search(task, wide, **arguments)
+    assert shown(study) == shown(whole)
+    for trial, known in zip(study.trials, whole.trials, strict=True):
+        assert trial.intermediate_values == known.intermediate_values
+        assert trial.system_attrs == known.system_attrs
+
+
+def test_who_slept_and_lost_its_trials_goes_on(task: TuningTask, tmp_path: Path) -> None:
+    address = f"journal:///{tmp_path}/study.journal"
+    lost: list[int] = []
+
+    def sleep(done: int, total: int) -> None:
+        if not lost:
+            other = optuna.load_study(study_name="a", storage=open_storage(address))
+            for trial in work_queue._running(other):  # as another process does meanwhile
+                work_queue._queue_again(other, trial)
+                lost.append(trial.number)
+
+    arguments: dict[str, Any] = {"trials": 4, "epochs": 2, "pruner": "median", "study_name": "a"}
+    study = search(task, BOUNDS, **arguments, storage=address, on_epoch=sleep)
+    assert lost == [0, 1, 2, 3]
+    assert superseded(study.trials) == set(lost)
+    whole = search(task, BOUNDS, **arguments)
+    assert [t.value for t in study.trials[4:]] == [t.value for t in whole.trials]
 
 
 def test_trials_may_grow_and_queued_trials_are_run(task: TuningTask, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_bad_tasks_and_bounds(task: TuningTask) -> None:
 
 def test_a_storage_that_cannot_be_reached(task: TuningTask) -> None:
     with pytest.raises(ValueError, match=r"`storage` could not be opened: .*me:\*\*\*@") as caught:
-        search(task, BOUNDS, storage="postgresql+psycopg://me:hush@127.0.0.1:1/wine")
+        search(task, BOUNDS, storage="postgresql+psycopg://me:hush@no.such.host.invalid/wine")
     assert "hush" not in str(caught.value)
 
 

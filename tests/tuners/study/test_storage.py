@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
 import pytest
 
-from tuners.study.storage import check_storage_file, close_storage, open_part, open_storage
+from search_spaces._input import InputError
+from tests.postgres import running_server
+from tuners.cli.errors import FAULT, judge
+from tuners.study import storage
+from tuners.study.storage import (
+    StorageAway,
+    check_storage_file,
+    close_storage,
+    open_part,
+    open_storage,
+)
 
 
 def test_kinds_of_storage(tmp_path: Path) -> None:
@@ -29,8 +42,8 @@ def test_kinds_of_storage(tmp_path: Path) -> None:
     "address",
     [
         "sqlite:////no/such/folder/study.db",
-        "postgresql+psycopg://me:hush%40hush@127.0.0.1:1/wine",
-        "postgresql+psycopg://127.0.0.1:1/wine?user=me&password=hush%40hush",
+        "postgresql+psycopg://me:hush%40hush@no.such.host.invalid/wine",
+        "postgresql+psycopg://no.such.host.invalid/wine?user=me&password=hush%40hush",
         "mysql+nosuchdriver://me:hush%40hush@localhost/wine",
         "nonsense://me:hush%40hush@localhost/wine",
         "nonsense://me:p/w:hush%40hush@localhost/wine",
@@ -42,6 +55,37 @@ def test_what_cannot_be_opened(address: str) -> None:
         open_storage(address)
     assert "hush" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("secret", ["me:hush%40hush@", "me@"])
+def test_a_server_that_is_away(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "PATIENCE", 0)
+    address = f"postgresql+psycopg://{secret}127.0.0.1:1/wine?password=hush%40hush"
+    with pytest.raises(
+        StorageAway, match=r"gave no answer for 0 s: .*Connection refused"
+    ) as caught:
+        open_storage(address)
+    assert "hush" not in str(caught.value)
+    assert caught.value.__context__ is None
+    code, message = judge(caught.value)
+    assert code == FAULT
+    assert message.startswith("`--storage` gave no answer")
+    assert message.endswith("start the server, or correct host and port.")
+
+
+@pytest.mark.postgres
+def test_a_server_is_waited_for_and_a_wrong_name_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_server() as server:
+        server.control("stop")
+        starting = threading.Timer(1.0, server.control, ["start"])
+        starting.start()
+        try:
+            close_storage(open_storage(server.address))
+        finally:
+            starting.join()
+        monkeypatch.setattr(storage, "PATIENCE", 10**6)
+        with pytest.raises(InputError, match=r"could not be opened: .*\"nowhere\" does not exist"):
+            open_storage(server.address.replace("/postgres?", "/nowhere?"))
 
 
 @pytest.mark.parametrize("address", ["study.db", 7, "me:hush@localhost"])
@@ -162,3 +206,49 @@ def test_a_study_of_shared_work_is_no_news_for_the_users_log(
     finally:
         optuna.logging.disable_propagation()
     assert caplog.text == ""
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, which a test may make read-only."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", place], check=False, capture_output=True
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("only root may mount a disk")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("locked", [False, True], ids=["free", "locked by the dead"])
+def test_a_disk_that_turns_read_only_ends_the_wait(
+    disk: Path, locked: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(storage, "LEFT_LOCK", 0.1)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(storage=open_storage(f"journal:///{disk}/j"))
+    if locked:
+        (disk / "j.lock").touch()
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    for _ in range(2):
+        with pytest.raises(OSError, match="Read-only file system") as caught:
+            study.set_user_attr("more", 1)
+        code, message = judge(caught.value)
+        assert code == FAULT
+        assert message.startswith("the storage failed midway ([Errno 30] Read-only file system: ")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_lock_that_the_dead_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "LEFT_LOCK", 0.1)
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    # as Optuna's default leaves it: from its own folder the link points nowhere
+    Path("runs/j.lock").symlink_to("runs/j")
+    study = optuna.create_study(study_name="s", storage=open_storage("journal:///runs/j"))
+    study.set_user_attr("more", 1)
+    assert not list(tmp_path.glob("runs/*.lock*"))

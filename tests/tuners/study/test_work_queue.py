@@ -156,12 +156,40 @@ def test_a_batch_that_was_cut_off_ends_where_it_would_have(study: optuna.Study) 
             assert [place for _, place in take_batch(work, drawn)] == [4, 5, 6, 7]
 
 
-def test_a_trial_that_was_reported_to_a_pruner_is_replaced(study: optuna.Study) -> None:
+def test_what_was_reported_to_a_pruner_is_told_with_the_rest(study: optuna.Study) -> None:
     with at_work(study) as worker:
-        ((unit, _),) = take_batch(work_of(study, worker, total=1, alone=True), drawn)
-        work_queue.open_trial(study, unit).report(0.5, 0)
-        ((again, place),) = take_batch(work_of(study, worker, total=1, alone=True), drawn)
-    assert (again.number, place, again.intermediate_values) == (1, 0, {})
+        work = work_of(study, worker, total=1, alone=True)
+        ((unit, _),) = take_batch(work, drawn)
+        study._storage.set_trial_intermediate_value(unit._trial_id, 0, 9.0)  # and there it died
+        ((again, place),) = take_batch(work, drawn)
+        assert (again.number, place) == (0, 0)
+        tell(study, again, OUTCOME, None, TrialState.PRUNED, ({0: 0.5, 1: 0.25}, {"rung": 1.0}))
+    (trial,) = study.trials
+    assert trial.intermediate_values == {0: 0.5, 1: 0.25}
+    assert (trial.state.name, trial.value, trial.system_attrs["rung"]) == ("PRUNED", 0.25, 1.0)
+
+
+def test_who_slept_and_lost_a_unit_goes_on_with_the_next(study: optuna.Study) -> None:
+    with at_work(study) as worker:
+        work = work_of(study, worker, total=3, batch=3)
+
+        def sleep(unit: FrozenTrial, place: int | None) -> int | None:
+            if unit.number == 1:
+                work_queue._queue_again(study, unit)  # as another process does meanwhile
+            work_queue.open_trial(study, unit).set_user_attr("role", "search")
+            return place
+
+        assert take_batch(work, sleep) == [0, 1, 2]  # the second one's copy before the third
+    states = [trial.state.name for trial in study.trials]
+    assert states == ["RUNNING", "FAIL", "RUNNING", "RUNNING"]
+
+
+def test_a_queued_trial_has_the_name_of_who_holds_it(study: optuna.Study) -> None:
+    study.enqueue_trial({"x": 1.0})
+    for _ in range(2):
+        with at_work(study) as worker:  # the first one dies with it
+            ((unit, place),) = take_batch(work_of(study, worker, total=0, batch=1), drawn)
+            assert (unit.user_attrs[WORKER], place) == (worker, None)
 
 
 def test_the_one_too_many_is_failed(study: optuna.Study) -> None:

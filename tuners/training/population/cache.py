@@ -25,6 +25,7 @@ log = logging.getLogger("tuners")
 CACHE_BYTES = 16 * 2**20  # weights, gradients and slots of a chunk should stay in the cache
 STACKED_ROWS_BYTES = 256 * 2**20  # a chunk's own copies of the rows, at most
 MAX_LANES = 64
+TASKS_KEPT = 16  # whose programs stay compiled; one job compares Keras's 12 optimizers at most
 
 
 @dataclass(eq=False)
@@ -65,9 +66,12 @@ def program_for(task: TuningTask, lanes: int, *, resplit: bool) -> LaneProgram:
     Raises:
         CannotStack: The model cannot run as lanes, with the reason.
     """
-    known = _programs.get(task)
-    if known is None:
-        known = _programs[task] = Programs()
+    known = _programs.pop(task, None)
+    new = known is None
+    _programs[task] = known = Programs() if known is None else known  # the last one used is last
+    for left in list(_programs.values())[:-TASKS_KEPT]:
+        left.compiled.clear()
+    if new:
         try:
             _probe(task, known)
         except CannotStack as refusal:

@@ -15,6 +15,7 @@ from keras import layers, optimizers
 
 from search_spaces.task import TuningTask
 from tests.tuners.tasks import ROWS, dense_model, make_task, rows
+from tuners.training import models
 from tuners.training.population import cache
 from tuners.training.runner import evaluate, predict, train, train_steps
 
@@ -428,3 +429,19 @@ def test_splits_of_unequal_size_are_refused() -> None:
     with pytest.raises(ValueError, match="`resplit` must give every seed the same number of train"):
         train(own, [0.05, 0.05], [0, 1], epochs=1)
     assert np.isfinite(train(own, [0.05, 0.05], [0, 1], epochs=1, resplit=False).loss).all()
+
+
+def test_what_many_tasks_leave_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "TASKS_KEPT", 2)
+    one, two, three = (make_task(dense_model()) for _ in range(3))
+    before = train(one, [0.05], [0], epochs=1)
+    train(two, [0.05], [0], epochs=1)
+    train(one, [0.05], [1], epochs=1)
+    monkeypatch.setattr(models, "CACHED_BYTES", 1)
+    train(three, [0.05], [0], epochs=1)
+    kept = {task: bool(cache._programs[task].compiled) for task in (one, two, three)}
+    assert kept == {one: True, two: False, three: True}
+    assert [len(models._initial[task]) for task in (one, two, three)] == [0, 0, 1]
+    # what was forgotten is made again
+    np.testing.assert_array_equal(train(one, [0.05], [0], epochs=1).loss, before.loss)
+    assert train(two, [0.05], [0], epochs=1).how == "population"
