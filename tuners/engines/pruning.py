@@ -19,7 +19,9 @@ from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState
 
 from tuners.study import work_queue
+from tuners.study.optuna_private import forget_sampler_attributes, sampler_attributes
 from tuners.study.schema import PLACE
+from tuners.study.tuner_study import optuna_silenced
 from tuners.study.work_queue import Work
 
 RUNG = "completed_rung_"  # what successive halving and Hyperband write on a trial begins so
@@ -30,19 +32,19 @@ class Rehearsal:
     """The trials of a batch in the copy.
 
     Args:
+        study: The copy.
         trials: Those that are trained, by number.
         told: Those that were told before, with the values by epoch that they reported.
     """
 
+    study: optuna.Study
     trials: Mapping[int, optuna.Trial]
     told: tuple[tuple[optuna.Trial, Mapping[int, float]], ...]
 
     def reported(self, number: int) -> tuple[dict[int, float], dict[str, Any]]:
         """Return what a trial reported, by epoch, and what the pruner wrote on it."""
-        trial = self.trials[number]
-        frozen = trial.storage.get_trial(trial._trial_id)
-        written = {k: v for k, v in frozen.system_attrs.items() if k.startswith(RUNG)}
-        return dict(frozen.intermediate_values), written
+        frozen = self.study.get_trials(deepcopy=False)[number]
+        return dict(frozen.intermediate_values), sampler_attributes(frozen, RUNG)
 
 
 def rehearse(work: Work, pruner: BasePruner, numbers: Iterable[int]) -> Rehearsal:
@@ -59,14 +61,10 @@ def rehearse(work: Work, pruner: BasePruner, numbers: Iterable[int]) -> Rehearsa
     blocks = {place // work.batch for place in places if place is not None}
     done = [unit for unit in work.done(stored) if unit.user_attrs[PLACE] // work.batch in blocks]
     reported = {unit.number: dict(unit.intermediate_values) for unit in done}
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # no word of a new study
-    try:
+    with optuna_silenced():
         copied = optuna.create_study(
             study_name=study.study_name, direction=study.direction, pruner=pruner
         )
-    finally:
-        optuna.logging.set_verbosity(verbosity)
     copied.add_trials(
         [_begun(trial) if trial.number in held | reported.keys() else trial for trial in stored]
     )
@@ -76,6 +74,7 @@ def rehearse(work: Work, pruner: BasePruner, numbers: Iterable[int]) -> Rehearsa
         if trial.number in held | reported.keys()
     }
     return Rehearsal(
+        copied,
         {number: trials[number] for number in sorted(held)},
         tuple((trials[number], reported[number]) for number in sorted(reported)),
     )
@@ -84,7 +83,7 @@ def rehearse(work: Work, pruner: BasePruner, numbers: Iterable[int]) -> Rehearsa
 def _begun(trial: FrozenTrial) -> FrozenTrial:
     trial.state, trial.values, trial.datetime_complete = TrialState.RUNNING, None, None
     trial.intermediate_values = {}
-    trial.system_attrs = {k: v for k, v in trial.system_attrs.items() if not k.startswith(RUNG)}
+    forget_sampler_attributes(trial, RUNG)
     return trial
 
 

@@ -83,6 +83,22 @@ def sampler_attributes(trial: FrozenTrial, prefix: str) -> dict[str, Any]:
     return {key: value for key, value in trial.system_attrs.items() if key.startswith(prefix)}
 
 
+def write_sampler_attribute(study: optuna.Study, trial: FrozenTrial, key: str, value: Any) -> None:
+    """Keep something of a sampler's or a pruner's on a trial that runs."""
+    study._storage.set_trial_system_attr(trial._trial_id, key, value)
+
+
+def forget_sampler_attributes(trial: FrozenTrial, prefix: str) -> None:
+    """Remove from a trial in memory what `sampler_attributes` returns."""
+    gone = sampler_attributes(trial, prefix)
+    trial.system_attrs = {key: v for key, v in trial.system_attrs.items() if key not in gone}
+
+
+def write_report(study: optuna.Study, trial: FrozenTrial, step: int, value: float) -> None:
+    """Store what a trial that runs reported at a step, over what is there."""
+    study._storage.set_trial_intermediate_value(trial._trial_id, step, value)
+
+
 def whole_study(study: optuna.Study) -> optuna.Study:
     """Return the study itself where `HyperbandPruner` gave a sampler its view of one bracket.
 

@@ -36,6 +36,8 @@ from tuners.study.optuna_private import (
     retry_history,
     running_trial,
     storage_of,
+    write_report,
+    write_sampler_attribute,
 )
 from tuners.study.schema import EXTRA, PLACE, STALE, UNIT, superseded
 from tuners.study.storage import open_part
@@ -187,9 +189,9 @@ def tell(
     values, written = reported or ({}, {})
     try:
         for step, reported_value in values.items():  # those that a kill left are written over
-            study._storage.set_trial_intermediate_value(trial._trial_id, step, reported_value)
+            write_report(study, frozen, step, reported_value)
         for name in written:
-            study._storage.set_trial_system_attr(trial._trial_id, name, written[name])
+            write_sampler_attribute(study, frozen, name, written[name])
         for name in sorted(attributes, key=lambda name: name == LOST):
             trial.set_user_attr(name, attributes[name])
         return study.tell(trial, value, state=state)

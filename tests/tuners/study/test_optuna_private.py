@@ -112,6 +112,23 @@ def test_sampler_attributes(study: optuna.Study) -> None:
     assert optuna_private.sampler_attributes(study.trials[-1], "none") == {}
 
 
+def test_write_and_forget_sampler_attributes(study: optuna.Study) -> None:
+    trial = running(study)
+    for key in ("rung_0", "other"):
+        optuna_private.write_sampler_attribute(study, trial, key, 0.5)
+    (stored,) = study.get_trials()
+    assert optuna_private.sampler_attributes(stored, "rung") == {"rung_0": 0.5}
+    optuna_private.forget_sampler_attributes(stored, "rung")
+    assert optuna_private.sampler_attributes(stored, "") == {"other": 0.5}
+
+
+def test_write_report(study: optuna.Study) -> None:
+    trial = running(study)
+    for value in (0.5, 0.25):
+        optuna_private.write_report(study, trial, 3, value)
+    assert study.trials[0].intermediate_values == {3: 0.25}
+
+
 def test_whole_study() -> None:
     seen: list[optuna.Study] = []
 
