@@ -340,6 +340,11 @@ def stateful() -> Any:
     return compiled(keras.Sequential([start, layers.LSTM(2, stateful=True), layers.Dense(1)]))
 
 
+def distributed() -> Any:
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        return PLAIN()
+
+
 def without_weights() -> Any:
     return compiled(keras.Sequential([inputs("dense"), layers.Flatten()]))
 
@@ -354,6 +359,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a rate of 0": (
         lambda: (with_optimizer(lambda: optimizers.SGD(0.0)), DENSE, BINARY),
         "a learning rate that is positive and finite, but got 0",
+    ),
+    "a tf.distribute strategy": (
+        lambda: (distributed, DENSE, BINARY),
+        "outside of a tf.distribute strategy, .*; leave out the scope",
+    ),
+    "a model of a strategy": (
+        lambda: (distributed(), DENSE, BINARY),
+        "`source` must build its model outside of a tf.distribute strategy",
     ),
     "not compiled": (lambda: (lambda: chain(), DENSE, BINARY), "it was not compiled"),
     "no model": (lambda: (lambda: None, DENSE, BINARY), "did it forget to `return model`"),

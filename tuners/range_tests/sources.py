@@ -18,7 +18,12 @@ from search_spaces._data import (
 from search_spaces.task import TuningTask
 from tuners._checks import InputError
 from tuners.range_tests.builders import as_builder
-from tuners.training.models import first_rows, model_variables, random_state_kept
+from tuners.training.models import (
+    first_rows,
+    model_variables,
+    random_state_kept,
+    refuse_distributed,
+)
 from tuners.training.state import state_kept
 
 VALIDATION_SHARE = 0.1
@@ -107,6 +112,7 @@ def _copies(model: Any, train: Any, stack: contextlib.ExitStack) -> Callable[[],
             "`source` must be a compiled model, but it was not compiled; call "
             'e.g. model.compile(optimizer="adam", loss="mse") first.'
         )
+    refuse_distributed(model, "source")
     sample = next(iter(train))[0] if is_dataset(train) else first_rows(train[0], 1)
     if not model.built:
         with random_state_kept():

@@ -179,8 +179,23 @@ def built_model(task: TuningTask, seed: int) -> Any:
     return model
 
 
+def refuse_distributed(model: Any, name: str) -> None:
+    """Refuse a model of a `tf.distribute` strategy.
+
+    Raises:
+        InputError: It is one; the message names the argument.
+    """
+    if getattr(model, "_distribute_strategy", None) is not None:
+        raise InputError(
+            f"`{name}` must build its model outside of a tf.distribute strategy, since it is "
+            "tuned on one device, but it was built in the scope of one; leave out the scope. The "
+            "rates hold for the same number of rows to a step over all replicas."
+        )
+
+
 def _check_trainable(model: Any) -> None:
     """Check what no training here can do without, before any starts."""
+    refuse_distributed(model, "build_model")
     if not model.trainable_variables:
         raise InputError(
             "`build_model` must return a model with weights to train, but this one has none; "

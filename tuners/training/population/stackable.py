@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from search_spaces.task import TuningTask
 from tuners.training.models import leaf_optimizers
@@ -72,8 +71,6 @@ def refuse_if_unstackable(model: Any, task: TuningTask) -> None:
         raise CannotStack("a weight has a constraint")
     if model.run_eagerly:
         raise CannotStack("the model is compiled with run_eagerly=True")
-    if tf.distribute.has_strategy():
-        raise CannotStack("a tf.distribute strategy is active")
     if task.streams:
         raise CannotStack("the data are a tf.data.Dataset, which streams through model.fit")
     if not model.trainable_variables:
