@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from search_spaces._input import InputError
 from search_spaces.task import Data, TuningTask, is_dataset
 from tuners.training.models import (
     Rows,
@@ -166,9 +167,16 @@ def run_lane_steps(task: TuningTask, rates: np.ndarray, seed: int, order_seed: i
 def _endless(task: TuningTask, train: Data, seed: int, steps: int) -> Any:
     if is_dataset(train):
         while True:
+            batch = None
             for batch in train:
                 x, y, *weight = batch
                 yield {"x": x, "y": y, **({"sample_weight": weight[0]} if weight else {})}
+            if batch is None:
+                break
+        raise InputError(
+            "`train` must give its batches again on each pass, but a pass gave none; make the "
+            "dataset from arrays, or of a function that returns a fresh generator."
+        )
     rows = rows_of(train, task.class_weight)
     for chosen in step_order(seed, steps, rows.count, min(task.batch_size, rows.count)):
         yield rows.take(chosen)
