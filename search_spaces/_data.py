@@ -71,6 +71,12 @@ def check_data(data: Data, name: str, *, materialise: bool | None = None) -> Dat
     return arrays
 
 
+def batch_rows(dataset: Any, otherwise: int) -> int:
+    """Return the rows of a dataset's first batch; `otherwise` where it gives them only once."""
+    first = next(iter(dataset), None)
+    return otherwise if first is None else count_rows(first)
+
+
 def warn_of_reading(parts: list[str], of: str, *, stacklevel: int) -> None:
     """Warn that datasets were read into arrays unasked."""
     warnings.warn(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from search_spaces._data import (
     Data,
+    batch_rows,
     check_alike,
     check_data,
     check_like,
@@ -133,7 +134,7 @@ class TuningTask:
             if is_dataset(data) and not is_dataset(getattr(self, part)):
                 read.append(f"`{part}`")
                 if part == "train":
-                    keep("batch_size", count_rows(next(iter(data))))
+                    keep("batch_size", batch_rows(data, self.batch_size))
         if read and self.materialise is None:
             warn_of_reading(read, f" of task {self.name!r}", stacklevel=4)
 

@@ -30,6 +30,8 @@ from tuners.training.runner import train
 
 logger = logging.getLogger(__name__)
 
+IDLE_LIMIT = 60  # seconds; no trial runs then, so only an oracle that asks others has to wait
+
 
 class PopulationTuner(keras_tuner.Tuner):
     """A KerasTuner tuner that trains trials together where they differ in the rate alone.
@@ -142,11 +144,17 @@ class PopulationTuner(keras_tuner.Tuner):
 
     def _take_trials(self) -> list[Any]:
         taken: list[Any] = []
+        end = time.monotonic() + IDLE_LIMIT
         while len(taken) < self.lanes:
             self.pre_create_trial()
             # an oracle gives a tuner one trial at a time, so each lane asks in a name of its own
             trial = self.oracle.create_trial(f"{self.tuner_id}-{len(taken)}")
             if trial.status == "IDLE" and not taken:
+                if time.monotonic() > end:
+                    raise RuntimeError(
+                        "the oracle must give a trial or stop where none runs, but it was idle for "
+                        f"{IDLE_LIMIT} s; see whom it waits for, or begin anew with overwrite=True."
+                    )
                 time.sleep(0.1)
                 continue
             if trial.status in ("IDLE", "STOPPED"):

@@ -9,6 +9,7 @@ from typing import Any
 
 from search_spaces._arrays import as_arrays, list_arrays, refuse_batches
 from search_spaces._data import (
+    batch_rows,
     check_data,
     count_rows,
     draw_split,
@@ -78,7 +79,7 @@ def as_task(
         )
     if is_dataset(x):
         train = _of_dataset(x, y, materialise)
-        rows = count_rows(next(iter(x)))
+        rows = batch_rows(x, BATCH_SIZE)
     else:
         train = _of_arrays(x, y)
         rows = BATCH_SIZE if batch_size is None else batch_size

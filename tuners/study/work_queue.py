@@ -288,6 +288,8 @@ def _is_left(work: Work, trial: FrozenTrial, taken: set[int]) -> bool:
 def _is_dead(work: Work, trial: FrozenTrial) -> bool:
     if WORKER not in trial.user_attrs:  # somebody else's
         return False
+    if trial.user_attrs[WORKER] == work.worker and work._is_own(trial):
+        return True  # queued here, taken by one that died before it signed: none is held here now
     alive = is_alive(trial.user_attrs[WORKER])
     if alive is None:  # of another machine: heartbeats tell, where there are any
         return not isinstance(backend(storage_of(work.study)), RDBStorage)

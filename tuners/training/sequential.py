@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from search_spaces._data import Data, is_dataset
+from search_spaces._input import InputError
 from search_spaces.task import TuningTask
 from tuners.training.models import (
     Rows,
@@ -56,7 +58,7 @@ class _Ramp(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.held, self.rates, self.tell = held, rates, tell
-        self.losses = np.full(len(rates), np.nan)
+        self.losses, self.steps = np.full(len(rates), np.nan), 0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.model.reset_metrics()  # what Keras logs is the mean since then
@@ -69,6 +71,7 @@ class _Ramp(keras.callbacks.Callback):
             self.losses[batch] = loss
         else:
             self.model.stop_training = True
+        self.steps += 1
         self.tell(1)
 
 
@@ -238,8 +241,14 @@ def run_lane_steps(
         train = task.split(int(seeds[lane]))[0]
         fitted, options = _ramp_data(task, train, int(order_seeds[lane]), len(rates))
         ramp = _Ramp(held, rates[:, lane], tell)
-        with random_state_kept(int(seeds[lane])):
+        with random_state_kept(int(seeds[lane])), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Your input ran out of data")
             model.fit(fitted, callbacks=[ramp], verbose=0, **options)
+        if ramp.steps < len(rates) and not model.stop_training:
+            raise InputError(
+                "`train` must give its batches again on each pass, but a pass gave none; make the "
+                "dataset from arrays, or of a function that returns a fresh generator."
+            )
         losses[:, lane] = ramp.losses
     return losses
 

@@ -233,6 +233,19 @@ def test_an_oracle_that_waits_with_nothing_to_do_is_asked_again(make, data):
     assert len(search(make(kind=toy(), oracle=oracle), data)) == 1
 
 
+def test_an_oracle_that_waits_for_ever_ends_the_search(make, data, monkeypatch):
+    import keras_tuner
+
+    class Idle(keras_tuner.oracles.RandomSearchOracle):
+        def populate_space(self, trial_id):
+            return {"status": "IDLE"}
+
+    monkeypatch.setattr("tuners.integrations.keras_tuner_population.IDLE_LIMIT", 0)
+    oracle = Idle(keras_tuner.Objective("val_loss", "min"), max_trials=1)
+    with pytest.raises(RuntimeError, match=r"must give a trial or stop .* was idle for 0 s; see"):
+        search(make(kind=toy(), oracle=oracle), data)
+
+
 def test_an_interrupted_batch_is_run_again(make, data):
     stopping = toy(stop_at=lambda self, trial: 3 if trial.trial_id == "2" else None)
     tuner = make(kind=stopping, max_trials=4)

@@ -242,6 +242,16 @@ def test_a_unit_that_was_taken_and_not_signed_for_is_told_by_who_queued_it(
     assert study.trials[1].state.name == "RUNNING"
 
 
+def test_a_unit_that_was_taken_and_not_signed_for_is_not_waited_for_by_who_queued_it(
+    study: optuna.Study,
+) -> None:
+    with at_work(study) as worker:
+        study.enqueue_trial({}, user_attrs={UNIT: "search", WORKER: worker})
+        work_queue._ask(study)  # another process does, and dies
+        ((unit, place),) = take_batch(work_of(study, worker, total=1), drawn)
+        assert (unit.number, place) == (1, 0)
+
+
 def test_two_kinds_in_one_study_do_not_meet(study: optuna.Study) -> None:
     with at_work(study) as worker:
         one, other = (work_of(study, worker, kind=kind, total=1) for kind in ("a", "b"))
@@ -249,9 +259,11 @@ def test_two_kinds_in_one_study_do_not_meet(study: optuna.Study) -> None:
         assert [place for _, place in take_batch(other, drawn)] == [0]
         assert [unit.number for unit in other.units().values()] == [1]
         study.enqueue_trial({}, user_attrs={UNIT: "a"})  # left behind by a comparison given up
-        assert [place for _, place in take_batch(work_of(study, worker, kind="b"), drawn)] == [1]
-        more = work_of(study, worker, kind="a", total=2)
-        assert [place for _, place in take_batch(more, drawn)] == [1]  # and wanted again
+        with at_work(study) as second:
+            more = work_of(study, second, kind="b")
+            assert [place for _, place in take_batch(more, drawn)] == [1]
+            more = work_of(study, second, kind="a", total=2)
+            assert [place for _, place in take_batch(more, drawn)] == [1]  # and wanted again
 
 
 def test_something_is_done_once(study: optuna.Study) -> None:

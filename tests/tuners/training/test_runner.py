@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.tuners.tasks import dense_model, make_task
+from search_spaces import TuningTask
+from tests.tuners.tasks import dense_model, make_task, rows
 from tuners.training.records import direction
 from tuners.training.runner import train, train_steps
 
@@ -88,3 +89,16 @@ def test_bad_arguments_are_named(arguments: dict, message: str) -> None:
 def test_bad_step_rates_are_named(rates: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         train_steps(make_task(dense_model()), rates, [0])
+
+
+@pytest.mark.slow
+def test_a_dataset_that_gives_its_batches_once_is_refused() -> None:
+    import tensorflow as tf
+
+    x, y = rows()
+    batches = iter([(x[:16], y[:16])] * 3)
+    kinds = tuple(tf.TensorSpec(part.shape, part.dtype) for part in (x[:16], y[:16]))
+    once = tf.data.Dataset.from_generator(lambda: batches, output_signature=kinds)
+    task = TuningTask("once", dense_model(), once, (x, y), materialise=False)
+    with pytest.raises(ValueError, match=r"`train` must give its batches again .* gave none; make"):
+        train_steps(task, np.full((9, 1), 0.01), [0])
