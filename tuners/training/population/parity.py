@@ -11,7 +11,6 @@ import numpy as np
 from search_spaces.task import TuningTask
 from tuners.training.models import (
     Rows,
-    built_model,
     first_rows,
     initial_variables,
     leaf_optimizers,
@@ -21,7 +20,7 @@ from tuners.training.models import (
 from tuners.training.population.batches import lane_rows
 from tuners.training.population.program import LaneProgram
 from tuners.training.schedules import VariableRate
-from tuners.training.sequential import evaluate_rows, scalars
+from tuners.training.sequential import evaluate_rows, lane_models, scalars
 
 WATCHED_ROWS = 4096  # of the validation rows, at most: some ten batches each way
 
@@ -41,8 +40,7 @@ def agrees_with_keras(task: TuningTask, program: LaneProgram) -> str | None:
     lanes, rows = min(2, program.lanes), rows_of(task.train, task.class_weight)
     batch = min(task.batch_size, rows.count)
     rng = np.random.default_rng(0)
-    models = [built_model(task, seed) for seed in range(lanes)]
-    base = min(_plain_rate(models[0]), 1.0)
+    base = min(_plain_rate(program.model), 1.0)
     rates = [base, base / 2][:lanes]
     order = np.stack([rng.permutation(rows.count)[:batch] for _ in range(3 * lanes)])
     order = order.reshape(3, lanes, batch)
@@ -65,11 +63,14 @@ def agrees_with_keras(task: TuningTask, program: LaneProgram) -> str | None:
         program.reset_metrics()
         trained.append(train(slice(step, step + 1)))
     after, evaluated = program.read(), evaluate()
-    for lane, model in enumerate(models):
+    held = keras.Variable(base, trainable=False)
+
+    def hold_rate(model: Any) -> None:
+        leaf_optimizers(model.optimizer)[0].learning_rate = VariableRate(held)
+
+    for lane, model in enumerate(lane_models(task, np.arange(lanes), hold_rate)):
         before = initial_variables(task, lane)
-        leaf_optimizers(model.optimizer)[0].learning_rate = VariableRate(
-            keras.Variable(rates[lane], trainable=False)
-        )
+        held.assign(rates[lane])
         model.jit_compile = False  # to evaluate; a program for a few batches is dear
         expected = evaluate_rows(model, watched, batch)
         differs = _difference("evaluate, before any update,", untrained, expected, lane, watched)
@@ -88,15 +89,9 @@ def agrees_with_keras(task: TuningTask, program: LaneProgram) -> str | None:
             differs = _difference(where, got, expected, lane, Rows(**part))
             if differs:
                 return differs
-        moved = parted = 0.0
-        for start, stacked_value, variable in zip(
-            before, after, model_variables(model), strict=True
-        ):
-            if start.dtype.kind == "f":
-                moved += float(np.abs(variable.numpy() - start).sum())
-                parted += float(np.abs(variable.numpy() - stacked_value[lane]).sum())
-        if parted > 0.01 * moved + 1e-6:
-            return f"weights part by {parted / max(moved, 1e-30):.1%} of how far they moved"
+        differs = _weights_part(before, [value[lane] for value in after], model)
+        if differs:
+            return differs
         expected = evaluate_rows(model, watched, batch)
         differs = _difference("evaluate", evaluated, expected, lane, watched)
         if differs:
@@ -118,6 +113,17 @@ def _difference(
             close = {"rtol": 1e-2, "atol": 2 / rows.count}
         if not np.isclose(value, got[name][lane], equal_nan=True, **close):
             return f"{name} {got[name][lane]:.6g} where {where} has {value:.6g}"
+    return None
+
+
+def _weights_part(before: list[Any], after: list[Any], model: Any) -> str | None:
+    moved = parted = 0.0
+    for start, stacked, variable in zip(before, after, model_variables(model), strict=True):
+        if start.dtype.kind == "f":
+            moved += float(np.abs(variable.numpy() - start).sum())
+            parted += float(np.abs(variable.numpy() - stacked).sum())
+    if parted > 0.01 * moved + 1e-6:
+        return f"weights part by {parted / max(moved, 1e-30):.1%} of how far they moved"
     return None
 
 
