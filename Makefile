@@ -5,16 +5,20 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := test,dashboard,postgres,docs
 
-.PHONY: search test test-fast check docs format system clean
+.PHONY: search test table test-fast check docs format system clean
 
 search: $(STAMP)
 	$(BIN)/python run_search.py $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not table" $(ARGS)
+
+# All models and data of tests/contract/, of which `make test` runs a sample: some 10 minutes.
+table: $(STAMP)
+	$(BIN)/python -m pytest -n 2 tests/contract $(ARGS)
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not browser and not postgres" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not table and not browser and not postgres" $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

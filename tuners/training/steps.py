@@ -31,7 +31,7 @@ def run_steps(
     """Train lanes step by step and return their record; see `tuners.train_steps`."""
     started = time.perf_counter()
     steps, lanes = rates.shape
-    chosen = choose(task, lanes, how, resplit=task.resplit is not None)
+    chosen = choose(task, lanes, how, resplit=task.resplit is not None, evaluates=False)
     loss = np.full((steps, lanes), np.nan)
     progress = Progress(on_step, steps * lanes)
     order_seeds = np.repeat(seeds[:1], lanes) if same_batches else seeds

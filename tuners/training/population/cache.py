@@ -15,7 +15,7 @@ import numpy as np
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
 from tuners.training.models import built_model, rows_of
-from tuners.training.population.parity import agrees_with_keras
+from tuners.training.population.parity import evaluates_like_keras, trains_like_keras
 from tuners.training.population.program import LaneProgram
 from tuners.training.population.stackable import CannotStack, first_line, refuse_if_unstackable
 from tuners.training.records import How
@@ -35,6 +35,7 @@ class Programs:
     refusal: str | None = None
     vectorized: bool = True
     why: str = ""
+    evaluates: bool = False
     lane_bytes: int = 0
     compiled: dict[Any, LaneProgram] = field(default_factory=dict)
 
@@ -60,8 +61,16 @@ def chunk_size(lane_bytes: int, lanes: int) -> int:
     return min(1 << (int(fitting).bit_length() - 1), wanted)
 
 
-def program_for(task: TuningTask, lanes: int, *, resplit: bool) -> LaneProgram:
+def program_for(
+    task: TuningTask, lanes: int, *, resplit: bool, evaluates: bool = True
+) -> LaneProgram:
     """Return the compiled program for so many lanes of a task, trying it once against Keras.
+
+    Args:
+        task: The task.
+        lanes: Lanes wanted, 1 or more.
+        resplit: Whether each lane trains on the rows of its own seed's split.
+        evaluates: Whether it evaluates too, which is then tried.
 
     Raises:
         CannotStack: The model cannot run as lanes, with the reason.
@@ -81,7 +90,23 @@ def program_for(task: TuningTask, lanes: int, *, resplit: bool) -> LaneProgram:
     size = chunk_size(known.lane_bytes, lanes)
     if not known.why:  # a step that mixes lanes shows with two of them only
         _program_of(task, known, max(size, 2), resplit)
-    return _program_of(task, known, size, resplit)
+    program = _program_of(task, known, size, resplit)
+    if evaluates and not known.evaluates:
+        _try_evaluation(task, known, program)
+    return program
+
+
+def _try_evaluation(task: TuningTask, known: Programs, program: LaneProgram) -> None:
+    try:
+        difference = evaluates_like_keras(task, program)
+        known.refusal = difference and f"it does not agree with Keras: {difference}"
+    except Exception as error:
+        log.debug("not compiled: %s", error)
+        known.refusal = f"its evaluation does not compile as one program ({first_line(error)})"
+    if known.refusal is not None:
+        known.compiled.clear()
+        raise CannotStack(known.refusal)
+    known.evaluates = True
 
 
 def _program_of(task: TuningTask, known: Programs, size: int, resplit: bool) -> LaneProgram:
@@ -120,14 +145,14 @@ def _tried(task: TuningTask, known: Programs, program: LaneProgram) -> LaneProgr
     try:
         try:
             with _tensorflow_quiet():
-                difference = agrees_with_keras(task, program)
+                difference = trains_like_keras(task, program)
         except Exception as error:  # no vectorized form, or none under XLA: try lane after lane
             reason = _no_vectorized_form(error)
             log.debug("not vectorized: %s", error)
             program = LaneProgram(
                 task, program.lanes, vectorized=False, shared_rows=program.shared_rows
             )
-            difference = agrees_with_keras(task, program)
+            difference = trains_like_keras(task, program)
     except CannotStack as refusal:
         known.refusal = str(refusal)
     except Exception as error:
@@ -165,7 +190,9 @@ def _no_vectorized_form(error: Exception) -> str:
     return f"{named[1]} has no vectorized form" if named else first_line(error)
 
 
-def choose(task: TuningTask, lanes: int, how: How | None, *, resplit: bool) -> LaneProgram | str:
+def choose(
+    task: TuningTask, lanes: int, how: How | None, *, resplit: bool, evaluates: bool = True
+) -> LaneProgram | str:
     """Return the program, or the reason to run the lanes one at a time.
 
     Args:
@@ -173,6 +200,7 @@ def choose(task: TuningTask, lanes: int, how: How | None, *, resplit: bool) -> L
         lanes: Lanes wanted, 1 or more.
         how: What the user forces, or None.
         resplit: Whether each lane trains on the rows of its own seed's split.
+        evaluates: Whether lanes are evaluated too.
 
     Raises:
         ValueError: `how="population"` is forced and cannot be done.
@@ -180,7 +208,7 @@ def choose(task: TuningTask, lanes: int, how: How | None, *, resplit: bool) -> L
     if how == "sequential":
         return 'asked for by how="sequential"'
     try:
-        return program_for(task, lanes, resplit=resplit)
+        return program_for(task, lanes, resplit=resplit, evaluates=evaluates)
     except CannotStack as refusal:
         if how == "population":
             raise InputError(

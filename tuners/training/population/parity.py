@@ -8,9 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from search_spaces._data import count_rows
 from search_spaces.task import TuningTask
 from tuners.training.models import (
     Rows,
+    built_model,
     first_rows,
     initial_variables,
     leaf_optimizers,
@@ -25,78 +27,99 @@ from tuners.training.sequential import evaluate_rows, lane_models, scalars
 WATCHED_ROWS = 4096  # of the validation rows, at most: some ten batches each way
 
 
-def agrees_with_keras(task: TuningTask, program: LaneProgram) -> str | None:
-    """Evaluate and train two lanes and two Keras models; return the difference, or None.
+def trains_like_keras(task: TuningTask, program: LaneProgram) -> str | None:
+    """Train three steps of two lanes and of Keras's model; return the difference, or None.
 
-    Both evaluate the validation rows, train three steps and evaluate again. Losses must agree to
-    1 part in 1,000, metrics to 1 part in 100 and two rows (a row may fall on the other side of a
-    threshold), and weights, in mean, to 1 % of how far they moved. Keras trains one batch at a
-    time with `train_on_batch`, eagerly, or compiled where dropout draws.
+    Losses must agree to 1 part in 1,000, metrics to 1 part in 100 and two rows (a row may fall on
+    the other side of a threshold), and weights and states, in mean, to 1 % of how far they moved.
+    Keras trains with `train_on_batch`, eagerly, or compiled where dropout draws.
 
     Args:
         task: The task.
         program: A program of two or more lanes (or one).
     """
-    lanes, rows = min(2, program.lanes), rows_of(task.train, task.class_weight)
-    batch = min(task.batch_size, rows.count)
-    rng = np.random.default_rng(0)
-    base = min(_plain_rate(program.model), 1.0)
-    rates = [base, base / 2][:lanes]
-    order = np.stack([rng.permutation(rows.count)[:batch] for _ in range(3 * lanes)])
-    order = order.reshape(3, lanes, batch)
-    watched = Rows(*first_rows(tuple(rows_of(task.validation).parts().values()), WATCHED_ROWS))
-    spread = np.arange(program.lanes) % lanes
-    program.load([initial_variables(task, int(seed)) for seed in spread])
-    data, watched_data = lane_rows(rows, program), lane_rows(watched, program)
-
-    def evaluate() -> dict[str, np.ndarray]:
-        return program.evaluate(watched_data, shared=program.shared_rows, batch=batch)
-
-    def train(steps: slice) -> dict[str, np.ndarray]:
-        lane_rates = np.tile(np.array(rates)[spread], (len(order[steps]), 1))
-        loss = program.train(data, order[steps][:, spread], lane_rates)
-        return {"loss": loss[-1], **program.metrics()}
-
-    untrained = evaluate()
-    trained = []
-    for step in range(3):
-        program.reset_metrics()
-        trained.append(train(slice(step, step + 1)))
-    after, evaluated = program.read(), evaluate()
-    held = keras.Variable(base, trainable=False)
+    rows = rows_of(task.train, task.class_weight)
+    order, rates = _three_steps(task, program)
+    trained, after = _trained(task, program, order, rates)
+    held = keras.Variable(1.0, trainable=False)
 
     def hold_rate(model: Any) -> None:
         leaf_optimizers(model.optimizer)[0].learning_rate = VariableRate(held)
-
-    for lane, model in enumerate(lane_models(task, np.arange(lanes), hold_rate)):
-        before = initial_variables(task, lane)
-        held.assign(rates[lane])
-        model.jit_compile = False  # to evaluate; a program for a few batches is dear
-        expected = evaluate_rows(model, watched, batch)
-        differs = _difference("evaluate, before any update,", untrained, expected, lane, watched)
-        if differs:
-            return differs
         if _draws_random_numbers(model):  # these differ between eager and compiled programs
             model.jit_compile = True
         else:
             model.run_eagerly = True
+
+    for lane, model in enumerate(lane_models(task, np.arange(len(rates)), hold_rate)):
+        held.assign(rates[lane])
         for step, got in enumerate(trained):
             part = rows.take(order[step, lane])
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 expected = model.train_on_batch(**part, return_dict=True)
             where = f"train_on_batch, at step {step + 1},"
-            differs = _difference(where, got, expected, lane, Rows(**part))
-            if differs:
+            if differs := _difference(where, got, expected, lane, Rows(**part)):
                 return differs
-        differs = _weights_part(before, [value[lane] for value in after], model)
-        if differs:
-            return differs
-        expected = evaluate_rows(model, watched, batch)
-        differs = _difference("evaluate", evaluated, expected, lane, watched)
-        if differs:
+        before, lane_after = initial_variables(task, lane), [value[lane] for value in after]
+        if differs := _weights_part(before, lane_after, model):
             return differs
     return None
+
+
+def evaluates_like_keras(task: TuningTask, program: LaneProgram) -> str | None:
+    """Evaluate two lanes, untrained and after three steps, and Keras's model with their weights.
+
+    Args:
+        task: The task.
+        program: A program whose training agrees with Keras's.
+
+    Returns:
+        The difference in validation loss or metrics, by the measure of `trains_like_keras`, or
+        None.
+    """
+    watched = Rows(*first_rows(tuple(rows_of(task.validation).parts().values()), WATCHED_ROWS))
+    batch = min(task.batch_size, count_rows(task.train))
+    order, rates = _three_steps(task, program)
+    model = built_model(task, 0)
+    model.jit_compile = False  # a compiled program for a few batches is dear
+    for trains in (False, True):
+        _, weights = _trained(task, program, order[: 3 * trains], rates)
+        rows = lane_rows(watched, program)
+        got = program.evaluate(rows, shared=program.shared_rows, batch=batch)
+        where = f"evaluate, {'after three steps' if trains else 'before any update'},"
+        for lane in range(len(rates)):
+            for variable, value in zip(model_variables(model), weights, strict=True):
+                variable.assign(value[lane])
+            expected = evaluate_rows(model, watched, batch)
+            if differs := _difference(where, got, expected, lane, watched):
+                return differs
+    return None
+
+
+def _three_steps(task: TuningTask, program: LaneProgram) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of three batches of each lane, (3, lanes, batch), and the lanes' rates."""
+    lanes, count = min(2, program.lanes), count_rows(task.train)
+    batch = min(task.batch_size, count)
+    rng = np.random.default_rng(0)
+    order = np.stack([rng.permutation(count)[:batch] for _ in range(3 * lanes)])
+    return order.reshape(3, lanes, batch), min(_plain_rate(program.model), 1.0) / 2 ** np.arange(
+        lanes
+    )
+
+
+def _trained(
+    task: TuningTask, program: LaneProgram, order: np.ndarray, rates: np.ndarray
+) -> tuple[list[dict[str, np.ndarray]], list[np.ndarray]]:
+    """Train lanes of the program; return loss and metrics of each step, and all variables."""
+    spread = np.arange(program.lanes) % len(rates)
+    program.load([initial_variables(task, int(seed)) for seed in spread])
+    data = lane_rows(rows_of(task.train, task.class_weight), program)
+    logs = []
+    for step in range(len(order)):
+        program.reset_metrics()
+        loss = program.train(data, order[step : step + 1, spread], rates[None, spread])
+        logs.append({"loss": loss[0], **program.metrics()})
+    return logs, program.read()
 
 
 def _difference(
