@@ -97,7 +97,7 @@ def first_line(error: Exception) -> str:
     r"""Return an error's kind and the first line that says something, in 160 characters.
 
     Example:
-        >>> first_line(ValueError("Exception encountered when calling A.call().\\nToo long."))
+        >>> first_line(ValueError("Exception encountered when calling A.call().\nToo long."))
         'ValueError: Too long.'
     """
     text = re.sub(r"\x1b\[\d+m|Exception encountered when calling \S+", "", str(error))
