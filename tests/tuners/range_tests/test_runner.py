@@ -171,15 +171,18 @@ def test_a_model_is_left_as_found_where_the_users_code_raises_or_ctrl_c_is_press
 
 
 @pytest.mark.slow
-def test_a_dataset_streams_without_splits_or_validation() -> None:
+def test_a_dataset_is_read_or_streams() -> None:
     dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(32)
     with pytest.raises(ValueError, match="`y` must be left out"):
         range_test(linear, dataset, Y)
     with pytest.raises(ValueError, match="`batch_size` must be left out where `x` is a dataset"):
         range_test(linear, dataset, batch_size=8)
-    curve = range_test(linear, dataset, **QUICK)
-    assert curve.learning_rates.shape == (60,)
-    assert np.isfinite(curve.losses[0]).all()
+    streamed = range_test(linear, dataset, materialise=False, **QUICK)
+    with pytest.warns(UserWarning, match="Read into arrays once: `x`. Random `map`"):
+        read = range_test(linear, dataset, **QUICK)
+    for curve in (streamed, read, range_test(linear, dataset, materialise=True, **QUICK)):
+        assert curve.learning_rates.shape == (60,)
+        assert np.isfinite(curve.losses[0]).all()
 
 
 @pytest.mark.slow

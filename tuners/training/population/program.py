@@ -67,7 +67,7 @@ class LaneProgram:
         two = {name: map_arrays(tf.constant, first_rows(part, 2)) for name, part in parts.items()}
         try:
             self._build_metrics_on(two)
-        except Exception as error:  # Keras raises what its layers and losses like
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:  # of shapes
             raise InputError(
                 f"`build_model` must return a model that takes the rows of task {task.name!r}, but "
                 f"they end in {first_line(error)!r}; check the shapes of inputs and targets, the "
