@@ -174,7 +174,7 @@ def test_facts_of_a_schedule_and_of_datasets(task: TuningTask) -> None:
     facts = task_facts(with_data(task, build_model=scheduled), epochs=3)
     assert facts["baseline_learning_rate"] == 0.5
     data = tf.data.Dataset.from_tensor_slices(task.train).batch(8)
-    streamed = TuningTask("stream", build, data, task.validation)
+    streamed = TuningTask("stream", build, data, task.validation, materialise=False)
     facts = task_facts(streamed, epochs=3)
     assert "train_rows" not in facts
     assert (facts["validation_rows"], facts["optimizer"]) == (8, "SGD")
