@@ -199,9 +199,12 @@ def adapted() -> Any:
 
 def two_inputs(named: bool) -> Build:
     def build() -> Any:
-        starts = {"dense": inputs("dense"), "tokens": inputs("tokens")}
-        words = layers.Flatten()(layers.Embedding(12, 2)(starts["tokens"]))
-        joined = layers.Concatenate()([layers.Dense(3)(starts["dense"]), words])
+        starts = {
+            "floats": layers.Input((4,), name="floats"),
+            "words": layers.Input((5,), dtype="int64", name="words"),
+        }
+        words = layers.Flatten()(layers.Embedding(12, 2)(starts["words"]))
+        joined = layers.Concatenate()([layers.Dense(3)(starts["floats"]), words])
         ends = layers.Dense(1)(joined)
         return compiled(keras.Model(starts if named else list(starts.values()), ends))
 

@@ -190,7 +190,7 @@ LAYERS: dict[str, Case] = {
         BINARY,
     ),
     "dropout switched off": dense(with_layers(lambda: [layers.Dense(4), layers.Dropout(1e-9)])),
-    "inputs in a dict": (two_inputs(True), {"dense": DENSE, "tokens": TOKENS}, BINARY),
+    "inputs in a dict": (two_inputs(True), {"floats": DENSE, "words": TOKENS}, BINARY),
     "inputs in a list": (two_inputs(False), [DENSE, TOKENS], BINARY),
     "outputs in a dict": dense(two_outputs("dict"), {"a": BINARY, "b": ONE_HOT}),
     "outputs in a list": dense(two_outputs("list"), [BINARY, ONE_HOT]),
@@ -201,7 +201,7 @@ DATA: dict[str, Case] = {
     "float64": (PLAIN, DENSE.astype("float64"), BINARY),
     "float16": (PLAIN, DENSE.astype("float16"), BINARY),
     "whole numbers": (PLAIN, (DENSE * 9).astype("int32"), BINARY.astype("int64")),
-    "bytes": (PLAIN, (DENSE * 9).astype("uint8"), BINARY.astype("uint8")),
+    "bytes": (PLAIN, np.abs(DENSE * 2).astype("uint8"), BINARY.astype("uint8")),
     "truth values": (PLAIN, DENSE > 0, BINARY > 0),
     "a table": (PLAIN, pd.DataFrame(DENSE, columns=list("abcd")), pd.Series(BINARY)),
     "a mixed table": (
