@@ -13,7 +13,7 @@ import random
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -280,6 +280,12 @@ def _forget_oldest() -> None:
 def model_variables(model: Any) -> list[Any]:
     """Return trainable, then non-trainable variables (seed generators included)."""
     return [*model.trainable_variables, *model.non_trainable_variables]
+
+
+def assign(variables: Iterable[Any], values: Iterable[Any]) -> None:
+    """Give variables their values, one each."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _warn_if_equal(

@@ -15,6 +15,7 @@ from search_spaces._input import InputError
 from search_spaces.task import TuningTask
 from tuners.training.models import (
     Rows,
+    assign,
     built_model,
     epoch_order,
     initial_variables,
@@ -195,9 +196,7 @@ def lane_models(
                 state = ModelState(model)
         else:
             state.restore()
-            values = initial_variables(task, int(seed))
-            for variable, value in zip(model_variables(model), values, strict=True):
-                variable.assign(value)
+            assign(model_variables(model), initial_variables(task, int(seed)))
         yield model
 
 

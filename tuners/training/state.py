@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tuners.training.models import leaf_optimizers, random_state_kept
+from tuners.training.models import assign, leaf_optimizers, random_state_kept
 
 
 class ModelState:
@@ -53,8 +53,7 @@ class ModelState:
             if leaf._learning_rate is not rate:
                 leaf.learning_rate = rate
                 swapped = True
-        for variable, value in zip(self._variables, self._values, strict=True):
-            variable.assign(value)
+        assign(self._variables, self._values)
         if swapped:
             self.model.make_train_function(force=True)
         self.model.stop_training = self._stop_training

@@ -129,7 +129,7 @@ def _probe(task: TuningTask, known: Programs) -> None:
     if task.streams:
         raise CannotStack("the data are a tf.data.Dataset, which streams through model.fit")
     model = built_model(task, 0)
-    refuse_if_unstackable(model, task)
+    refuse_if_unstackable(model)
     model.optimizer.build(model.trainable_variables)
     weights = sum(_bytes(variable) for variable in model.trainable_variables)
     slots = sum(_bytes(variable) for variable in model.optimizer.variables)

@@ -9,7 +9,7 @@ lane after lane with `tf.map_fn` inside the same program. One program holds whol
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -20,7 +20,7 @@ from search_spaces._arrays import map_arrays
 from search_spaces._data import count_rows
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
-from tuners.training.models import built_model, first_rows, model_variables, rows_of
+from tuners.training.models import assign, built_model, first_rows, model_variables, rows_of
 from tuners.training.population.stackable import Group, LaneRates, first_line, optimizer_with
 
 SEGMENT = 256  # steps in one call of the program, at most
@@ -132,8 +132,8 @@ class LaneProgram:
         for group in self._groups:
             for number, weight in zip(group.numbers, group.weights, strict=True):
                 weight.assign(columns[number].reshape(weight.shape))
-            _assign(group.optimizer.variables, group.start)
-        _assign(self.state, columns[split:])
+            assign(group.optimizer.variables, group.start)
+        assign(self.state, columns[split:])
         self.alive.assign(tf.ones((self.lanes,), tf.bool))
         self.reset_metrics()
 
@@ -148,7 +148,7 @@ class LaneProgram:
 
     def restore(self, values: list[np.ndarray]) -> None:
         """Put back what `snapshot` returned."""
-        _assign(self._carried(), values)
+        assign(self._carried(), values)
 
     def _carried(self) -> list[Any]:
         carried = [
@@ -163,7 +163,7 @@ class LaneProgram:
 
     def reset_metrics(self) -> None:
         """Set the compiled metrics back to their start."""
-        _assign(self.metric_state, self._metric_start)
+        assign(self.metric_state, self._metric_start)
 
     # -- what runs compiled ---------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class LaneProgram:
         by_number = dict(zip(connected, gradients, strict=True))
         for group in self._groups:
             self._apply(group, by_number, rates)
-        _assign([*self.state, *self.metric_state], [*state, *metric_state])
+        assign([*self.state, *self.metric_state], [*state, *metric_state])
         return loss
 
     def _apply(self, group: Group, gradients: dict[int, Any], rates: Any) -> None:
@@ -358,7 +358,7 @@ class LaneProgram:
         )
         if tail:
             loss_sum, metric_state = add(full * batch, tail, loss_sum, metric_state)
-        _assign(self.metric_state, metric_state)
+        assign(self.metric_state, metric_state)
         return loss_sum / total
 
     def predict(self, data: Any, *, shared: bool, batch: int) -> Any:
@@ -395,11 +395,6 @@ class LaneProgram:
         values = [variable.value() for variable in self.metric_state]
         rows = [lane([value[index] for value in values]) for index in range(self.lanes)]
         return {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
-
-
-def _assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 def _is_plain_mean(model: Any) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from search_spaces.task import TuningTask
 from tuners.training.models import leaf_optimizers
 
 MIXING = ("lamb", "adafactor", "muon", "schedulefreeadamw")  # they mix elements of a weight
@@ -44,7 +43,7 @@ class Group:
     start: list[np.ndarray]
 
 
-def refuse_if_unstackable(model: Any, task: TuningTask) -> None:
+def refuse_if_unstackable(model: Any) -> None:
     """Raise CannotStack for what is known, before trying, not to run as lanes.
 
     Raises:
@@ -71,10 +70,6 @@ def refuse_if_unstackable(model: Any, task: TuningTask) -> None:
         raise CannotStack("a weight has a constraint")
     if model.run_eagerly:
         raise CannotStack("the model is compiled with run_eagerly=True")
-    if task.streams:
-        raise CannotStack("the data are a tf.data.Dataset, which streams through model.fit")
-    if not model.trainable_variables:
-        raise CannotStack("the model has no trainable weights")
 
 
 def optimizer_with(optimizer: Any, rates: LaneRates) -> Any:
