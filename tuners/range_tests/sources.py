@@ -20,6 +20,7 @@ from search_spaces.task import TuningTask
 from tuners._checks import InputError
 from tuners.range_tests.builders import as_builder
 from tuners.training.models import (
+    assign,
     first_rows,
     model_variables,
     random_state_kept,
@@ -154,8 +155,7 @@ def copy_of(model: Any, sample: Any) -> Any:
             run_eagerly=model.run_eagerly,
             jit_compile=model.jit_compile,
         )
-        for ours, theirs in zip(model_variables(copy), model_variables(model), strict=True):
-            ours.assign(theirs)
+        assign(model_variables(copy), model_variables(model))
         if type(copy) is not type(model):
             raise InputError(f"the copy is a {type(copy).__name__}")
     except Exception as error:

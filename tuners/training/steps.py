@@ -32,7 +32,6 @@ def run_steps(
     started = time.perf_counter()
     steps, lanes = rates.shape
     chosen = choose(task, lanes, how, resplit=task.resplit is not None, evaluates=False)
-    loss = np.full((steps, lanes), np.nan)
     progress = Progress(on_step, steps * lanes)
     order_seeds = np.repeat(seeds[:1], lanes) if same_batches else seeds
     if isinstance(chosen, str):
@@ -41,7 +40,7 @@ def run_steps(
             log.warning("It takes %d lanes of %d steps, one after another.", lanes, steps)
         loss = sequential.run_lane_steps(task, rates, seeds, order_seeds, progress.add)
     else:
-        size = chosen.lanes
+        size, loss = chosen.lanes, np.full((steps, lanes), np.nan)
         for chunk, padded in chunks(lanes, size):
             own = (rates[:, padded], seeds[padded], order_seeds[padded])
             found = _chunk_steps(task, chosen, *own, progress.each(len(chunk)))

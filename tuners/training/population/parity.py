@@ -12,6 +12,7 @@ from search_spaces._data import count_rows
 from search_spaces.task import TuningTask
 from tuners.training.models import (
     Rows,
+    assign,
     built_model,
     first_rows,
     initial_variables,
@@ -80,16 +81,15 @@ def evaluates_like_keras(task: TuningTask, program: LaneProgram) -> str | None:
     watched = Rows(*first_rows(tuple(rows_of(task.validation).parts().values()), WATCHED_ROWS))
     batch = min(task.batch_size, count_rows(task.train))
     order, rates = _three_steps(task, program)
+    rows = lane_rows(watched, program)
     model = built_model(task, 0)
     model.jit_compile = False  # a compiled program for a few batches is dear
     for trains in (False, True):
         _, weights = _trained(task, program, order[: 3 * trains], rates)
-        rows = lane_rows(watched, program)
         got = program.evaluate(rows, shared=program.shared_rows, batch=batch)
         where = f"evaluate, {'after three steps' if trains else 'before any update'},"
         for lane in range(len(rates)):
-            for variable, value in zip(model_variables(model), weights, strict=True):
-                variable.assign(value[lane])
+            assign(model_variables(model), [value[lane] for value in weights])
             expected = evaluate_rows(model, watched, batch)
             if differs := _difference(where, got, expected, lane, watched):
                 return differs
@@ -102,9 +102,8 @@ def _three_steps(task: TuningTask, program: LaneProgram) -> tuple[np.ndarray, np
     batch = min(task.batch_size, count)
     rng = np.random.default_rng(0)
     order = np.stack([rng.permutation(count)[:batch] for _ in range(3 * lanes)])
-    return order.reshape(3, lanes, batch), min(_plain_rate(program.model), 1.0) / 2 ** np.arange(
-        lanes
-    )
+    rates = min(_plain_rate(program.model), 1.0) / 2 ** np.arange(lanes)
+    return order.reshape(3, lanes, batch), rates
 
 
 def _trained(
