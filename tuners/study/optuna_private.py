@@ -39,6 +39,16 @@ def running_trial(study: optuna.Study, trial: FrozenTrial) -> optuna.Trial:
     return optuna.Trial(study, trial._trial_id)
 
 
+def take_waiting_trial(study: optuna.Study) -> FrozenTrial | None:
+    """Take a queued trial, which then runs; None where there is none.
+
+    `Study.ask` makes a new trial then, which nobody is known to hold until its attributes are set.
+    """
+    study._thread_local.cached_all_trials = None  # as `ask` does
+    found = study._pop_waiting_trial_id()
+    return None if found is None else study._storage.get_trial(found)
+
+
 def fail_trial(study: optuna.Study, trial: FrozenTrial) -> bool:
     """Fail a trial that runs; return whether this call did.
 

@@ -1,9 +1,9 @@
 """Work that the trials of a study stand for, shared by any number of processes.
 
-A unit of work is queued as a waiting trial and taken with `study.ask()`, which Optuna's storages
-let one process do only. Trials have their numbers from the storage, one after the other, and that
-decides the place of a unit: how many units of the same work have lower numbers. What has a place
-of `total` or more is one too many and is failed at once.
+A unit of work is queued as a waiting trial, which Optuna's storages let one process take only.
+Trials have their numbers from the storage, one after the other, and that decides the place of a
+unit: how many units of the same work have lower numbers. What has a place of `total` or more is
+one too many and is failed at once.
 
 A unit whose process died is failed and queued again, as Optuna does after a lost heartbeat: its
 copy keeps rate and place under a number of its own (`retry_history` among its system attributes
@@ -36,6 +36,7 @@ from tuners.study.optuna_private import (
     retry_history,
     running_trial,
     storage_of,
+    take_waiting_trial,
     write_report,
     write_sampler_attribute,
 )
@@ -143,6 +144,7 @@ def handing_back(work: Work) -> Iterator[None]:
 
 def wait(work: Work) -> bool:
     """Wait for other workers a moment; return whether any work is still to be done."""
+    _recover(work)  # a process that died at the end leaves nothing that runs for ever
     trials = work.study.get_trials(deepcopy=False)
     queued = any(trial.state == TrialState.WAITING and work._is_own(trial) for trial in trials)
     if not queued and len(work.done(trials)) >= work.total:
@@ -215,7 +217,10 @@ def _take(work: Work, taken: set[int]) -> tuple[FrozenTrial, int | None] | None:
                 # whoever takes it signs for it; should it die before it has, this name tells
                 own = {UNIT: work.kind, WORKER: work.worker}
                 work.study.enqueue_trial({}, user_attrs={**work.attributes, **own})
-            number = _ask(work.study)
+            found = take_waiting_trial(work.study)
+            if found is None:  # others were quicker
+                continue
+            number = found.number
         trials = work.study.get_trials(deepcopy=False)
         place = next((p for p, unit in work.units(trials).items() if unit.number == number), None)
         held = _hold(work, trials[number], place)
@@ -228,14 +233,11 @@ def _hold(
 ) -> tuple[FrozenTrial, int | None] | None:
     """Sign for a unit that was taken, or fail it where it is nothing to be done."""
     queued = UNIT not in unit.user_attrs and bool(fixed_values(unit))
-    attributes: dict[str, Any]
     if not queued and (place is None or place >= work.total):
-        foreign = unit.user_attrs.get(UNIT, work.kind) != work.kind
-        attributes = {} if foreign else {"role": STALE, LOST: False}
-        tell(work.study, unit, attributes, state=TrialState.FAIL)
+        _fail_surplus(work, unit)
         return None
     trial = open_trial(work.study, unit)
-    attributes = {}
+    attributes: dict[str, Any] = {}
     if queued:
         attributes = {"role": EXTRA, **work.attributes, **unit.user_attrs}
     elif unit.user_attrs.get(PLACE) != place:
@@ -251,28 +253,32 @@ def _hold(
     return work.study.get_trials(deepcopy=False)[unit.number], place
 
 
-def _ask(study: optuna.Study) -> int:
-    quiet = copy.copy(study)
-    quiet.sampler = RandomSampler()  # draws nothing before it is asked to
-    with warnings.catch_warnings():  # Optuna expects `optimize` where a storage has heartbeats
-        warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used")
-        return quiet.ask().number
-
-
 def _recover(work: Work) -> None:
     """Queue again what dead processes left; where one alone can be there, it opens it again."""
     if not work.alone:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             fail_stale_trials(work.study)  # of other machines
+        wanted = {unit.number for unit in _wanted(work).values()}
         for trial in _running(work.study):
             if _is_dead(work, trial):
-                _queue_again(work.study, trial)
-    trials = work.study.get_trials(deepcopy=False)
-    replaced = superseded(trial for trial in trials if work._is_own(trial))
-    for trial in trials:  # whoever failed it died before it was queued again
-        if work._is_own(trial) and _is_orphan(trial) and trial.number not in replaced:
-            _copy(work.study, trial)
+                if work._is_own(trial) and trial.number not in wanted:
+                    _fail_surplus(work, trial)
+                else:
+                    _queue_again(work.study, trial)
+    for unit in _wanted(work).values():  # whoever failed it died before it was queued again
+        if _is_orphan(unit):
+            _copy(work.study, unit)
+
+
+def _wanted(work: Work) -> dict[int, FrozenTrial]:
+    return {place: unit for place, unit in work.units().items() if place < work.total}
+
+
+def _fail_surplus(work: Work, unit: FrozenTrial) -> None:
+    foreign = unit.user_attrs.get(UNIT, work.kind) != work.kind
+    attributes = {} if foreign else {"role": STALE, LOST: False}
+    tell(work.study, unit, attributes, state=TrialState.FAIL)
 
 
 def _running(study: optuna.Study) -> list[FrozenTrial]:

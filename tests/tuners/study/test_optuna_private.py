@@ -60,6 +60,20 @@ def test_running_trial(study: optuna.Study) -> None:
     assert "x" in study.trials[0].params
 
 
+def test_take_waiting_trial(study: optuna.Study) -> None:
+    assert optuna_private.take_waiting_trial(study) is None
+    assert study.trials == []
+    study.enqueue_trial({"x": 0.25}, user_attrs={"unit": "search"})
+    trial = optuna_private.take_waiting_trial(study)
+    assert trial is not None
+    assert (trial.number, trial.state, trial.user_attrs) == (
+        0,
+        TrialState.RUNNING,
+        {"unit": "search"},
+    )
+    assert optuna_private.take_waiting_trial(study) is None
+
+
 def test_fail_trial(study: optuna.Study) -> None:
     trial = running(study)
     assert optuna_private.fail_trial(study, trial)

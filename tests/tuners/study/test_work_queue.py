@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from tests.postgres import Server, running_server
 from tuners.study import heartbeat, work_queue
 from tuners.study.heartbeat import WORKER, at_work
+from tuners.study.optuna_private import take_waiting_trial
 from tuners.study.schema import STALE, UNIT, superseded
 from tuners.study.storage import WholeLines, close_storage, one_process_only, open_storage
 from tuners.study.work_queue import Work, do_once, take_batch, tell, wait
@@ -214,6 +215,35 @@ def test_the_one_too_many_is_failed(study: optuna.Study) -> None:
         assert [unit.number for unit in work.units().values()] == [0]
 
 
+def test_a_worker_that_died_at_the_end_leaves_nothing_that_runs(study: optuna.Study) -> None:
+    with at_work(study) as worker:
+        work = work_of(study, worker, total=1)
+        ((unit, _),) = take_batch(work, drawn)
+        tell(study, unit, OUTCOME, 1.0)
+        assert take_batch(work, drawn) == []
+        with at_work(study) as gone:  # it took one too many, and died before it failed it
+            study.enqueue_trial({}, user_attrs={UNIT: "search", WORKER: gone})
+            assert take_waiting_trial(study) is not None
+        assert not wait(work)
+    assert all(trial.state.is_finished() for trial in study.trials)
+    assert [unit.value for unit in work.done()] == [1.0]
+
+
+def test_where_others_are_quicker_no_trial_is_made(study: optuna.Study) -> None:
+    with at_work(study) as other, at_work(study) as worker:
+        queue, rivals = study.enqueue_trial, [work_of(study, other, total=2, batch=1)]
+
+        def queue_and_lose(*arguments: Any, **named: Any) -> None:
+            queue(*arguments, **named)
+            while rivals:
+                take_batch(rivals.pop(), drawn)
+
+        study.enqueue_trial = queue_and_lose  # type: ignore[method-assign]
+        ((unit, place),) = take_batch(work_of(study, worker, total=2, batch=1), drawn)
+    assert (unit.number, place) == (1, 1)
+    assert [WORKER in trial.user_attrs for trial in study.trials] == [True, True]
+
+
 def test_a_failed_unit_whose_copy_was_never_made_is_queued_again(study: optuna.Study) -> None:
     with at_work(study) as worker:
         work = work_of(study, worker, total=1)
@@ -233,9 +263,9 @@ def test_a_unit_that_was_taken_and_not_signed_for_is_told_by_who_queued_it(
 ) -> None:
     with at_work(study) as gone:
         study.enqueue_trial({}, user_attrs={UNIT: "search", WORKER: gone})
-        work_queue._ask(study)  # and there its process died
+        take_waiting_trial(study)  # and there its process died
     study.enqueue_trial({"x": 1.0})
-    work_queue._ask(study)  # somebody's own trial, which is nobody's to judge
+    take_waiting_trial(study)  # somebody's own trial, which is nobody's to judge
     with at_work(study) as worker:
         units = take_batch(work_of(study, worker, total=1), drawn)
         assert [unit.number for unit, _ in units] == [2]
@@ -247,7 +277,7 @@ def test_a_unit_that_was_taken_and_not_signed_for_is_not_waited_for_by_who_queue
 ) -> None:
     with at_work(study) as worker:
         study.enqueue_trial({}, user_attrs={UNIT: "search", WORKER: worker})
-        work_queue._ask(study)  # another process does, and dies
+        take_waiting_trial(study)  # another process does, and dies
         ((unit, place),) = take_batch(work_of(study, worker, total=1), drawn)
         assert (unit.number, place) == (1, 0)
 
