@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import re
 import weakref
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +11,8 @@ import numpy as np
 
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
-from tuners.training.models import built_model, rows_of
+from tuners.training.models import built_model, first_rows, rows_of
+from tuners.training.population.convolutions import patch_bytes
 from tuners.training.population.parity import evaluates_like_keras, trains_like_keras
 from tuners.training.population.program import LaneProgram
 from tuners.training.population.stackable import CannotStack, first_line, refuse_if_unstackable
@@ -22,7 +20,7 @@ from tuners.training.records import How
 
 log = logging.getLogger("tuners")
 
-CACHE_BYTES = 16 * 2**20  # weights, gradients and slots of a chunk should stay in the cache
+CACHE_BYTES = 16 * 2**20  # what a chunk works on should stay in the cache
 STACKED_ROWS_BYTES = 256 * 2**20  # a chunk's own copies of the rows, at most
 MAX_LANES = 64
 TASKS_KEPT = 16  # whose programs stay compiled; one job compares Keras's 12 optimizers at most
@@ -33,7 +31,6 @@ class Programs:
     """The compiled programs of one task, and why they can or cannot be used."""
 
     refusal: str | None = None
-    vectorized: bool = True
     why: str = ""
     evaluates: bool = False
     lane_bytes: int = 0
@@ -49,7 +46,7 @@ def chunk_size(lane_bytes: int, lanes: int) -> int:
     It is reckoned from sizes alone, never timed, so that results do not depend on load.
 
     Args:
-        lane_bytes: Bytes of one lane's weights, gradients and optimizer slots.
+        lane_bytes: Bytes of one lane's weights, gradients, optimizer slots and patches.
         lanes: Lanes wanted, 1 or more.
 
     Example:
@@ -113,9 +110,9 @@ def _program_of(task: TuningTask, known: Programs, size: int, resplit: bool) -> 
     shared = not (resplit or _rows_fit(task, size))
     key = (size, shared)
     if key not in known.compiled:
-        program = LaneProgram(task, size, vectorized=known.vectorized, shared_rows=shared)
+        program = LaneProgram(task, size, shared_rows=shared)
         if not known.why:
-            program = _tried(task, known, program)
+            _try_training(task, known, program)
         known.compiled[key] = program
     return known.compiled[key]
 
@@ -133,61 +130,29 @@ def _probe(task: TuningTask, known: Programs) -> None:
     model.optimizer.build(model.trainable_variables)
     weights = sum(_bytes(variable) for variable in model.trainable_variables)
     slots = sum(_bytes(variable) for variable in model.optimizer.variables)
-    known.lane_bytes = 2 * weights + slots
+    rows = rows_of(task.train)
+    patches = patch_bytes(model, first_rows(rows.x, 1)) * min(task.batch_size, rows.count)
+    known.lane_bytes = 2 * weights + slots + patches
+    if patches and chunk_size(known.lane_bytes, 2) < 2:  # measured: half as quick as `model.fit`
+        raise CannotStack("its convolutions are too large for two lanes in the cache")
 
 
 def _bytes(variable: Any) -> int:
     return int(np.prod(variable.shape, dtype=int)) * variable.numpy().dtype.itemsize
 
 
-def _tried(task: TuningTask, known: Programs, program: LaneProgram) -> LaneProgram:
-    reason = ""
+def _try_training(task: TuningTask, known: Programs, program: LaneProgram) -> None:
     try:
-        try:
-            with _tensorflow_quiet():
-                difference = trains_like_keras(task, program)
-        except Exception as error:  # no vectorized form, or none under XLA: try lane after lane
-            reason = _no_vectorized_form(error)
-            log.debug("not vectorized: %s", error)
-            program = LaneProgram(
-                task, program.lanes, vectorized=False, shared_rows=program.shared_rows
-            )
-            difference = trains_like_keras(task, program)
+        difference = trains_like_keras(task, program)
+        known.refusal = difference and f"it does not agree with Keras: {difference}"
     except CannotStack as refusal:
         known.refusal = str(refusal)
     except Exception as error:
         log.debug("not compiled: %s", error)
         known.refusal = f"it does not compile as one program ({first_line(error)})"
-    else:
-        if difference is not None:
-            known.refusal = f"it does not agree with Keras: {difference}"
     if known.refusal is not None:
         raise CannotStack(known.refusal)
-    known.vectorized = program.vectorized
-    known.why = (
-        "three steps of two lanes agree with train_on_batch"
-        if program.vectorized
-        else f"lane after lane in one program ({reason}); "
-        "three steps of two lanes agree with train_on_batch"
-    )
-    return program
-
-
-@contextlib.contextmanager
-def _tensorflow_quiet() -> Iterator[None]:
-    """Keep TensorFlow from logging the graph of an operation that has no vectorized form."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def _no_vectorized_form(error: Exception) -> str:
-    named = re.search(r'(?:op: "|vectorization defined for )(\w+)', str(error))
-    return f"{named[1]} has no vectorized form" if named else first_line(error)
+    known.why = "three steps of two lanes agree with train_on_batch"
 
 
 def choose(

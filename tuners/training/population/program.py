@@ -2,14 +2,17 @@
 
 Weights are stacked along a first axis and kept flat, (K, n) for a weight of n elements, so that
 a schedule that returns (K, 1) gives every lane its own rate through the optimizer's public
-`apply`. Gradients are taken inside `tf.vectorized_map`; layers that have no vectorized form run
-lane after lane with `tf.map_fn` inside the same program. One program holds whole epochs.
+`apply`. Gradients are taken inside `tf.vectorized_map`; the operations that have no vectorized
+form, random numbers for one, run lane after lane in a loop of their own inside the same program.
+One program holds whole epochs.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -21,6 +24,7 @@ from search_spaces._data import count_rows
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
 from tuners.training.models import assign, built_model, first_rows, model_variables, rows_of
+from tuners.training.population.convolutions import use_products
 from tuners.training.population.stackable import Group, LaneRates, first_line, optimizer_with
 
 SEGMENT = 256  # steps in one call of the program, at most
@@ -33,18 +37,16 @@ class LaneProgram:
     Args:
         task: The task whose model is stacked.
         lanes: K, the number of lanes, 1 or more.
-        vectorized: Whether layers run vectorized over lanes, or lane after lane.
         shared_rows: Whether all lanes train on the same rows; else each brings its own.
 
     Raises:
         CannotStack: The optimizer cannot be made anew with a rate for each lane.
     """
 
-    def __init__(
-        self, task: TuningTask, lanes: int, *, vectorized: bool, shared_rows: bool
-    ) -> None:
-        self.lanes, self.vectorized, self.shared_rows = lanes, vectorized, shared_rows
+    def __init__(self, task: TuningTask, lanes: int, *, shared_rows: bool) -> None:
+        self.lanes, self.shared_rows = lanes, shared_rows
         self.model = model = built_model(task, 0)
+        use_products(model)
         self._build_metrics(task)
         self._shapes = [tuple(variable.shape) for variable in model.trainable_variables]
         self._groups = self._make_groups()
@@ -305,16 +307,8 @@ class LaneProgram:
         return self._shaped_weights(), [variable.value() for variable in self.state], metric_state
 
     def _over_lanes(self, lane: Callable[[Any], Any], arguments: Any) -> Any:
-        if self.vectorized:
-            return tf.vectorized_map(lane, arguments, fallback_to_while_loop=False)
-        specs = tf.nest.map_structure(
-            lambda part: tf.TensorSpec(part.shape[1:], part.dtype), arguments
-        )
-        outputs = tf.function(lane, autograph=False).get_concrete_function(specs).structured_outputs
-        signature = tf.nest.map_structure(
-            lambda part: tf.TensorSpec(part.shape, part.dtype), outputs
-        )
-        return tf.map_fn(lane, arguments, fn_output_signature=signature)
+        with _tensorflow_quiet():
+            return tf.vectorized_map(lane, arguments)
 
     def evaluate(self, data: dict[str, Any], *, shared: bool, batch: int) -> dict[str, np.ndarray]:
         """Return loss and compiled metrics of every lane, (K,) each, as `model.evaluate` does."""
@@ -395,6 +389,18 @@ class LaneProgram:
         values = [variable.value() for variable in self.metric_state]
         rows = [lane([value[index] for value in values]) for index in range(self.lanes)]
         return {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+@contextlib.contextmanager
+def _tensorflow_quiet() -> Iterator[None]:
+    """Keep TensorFlow from logging each operation that has no vectorized form."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _is_plain_mean(model: Any) -> bool:
