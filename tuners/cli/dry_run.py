@@ -14,7 +14,7 @@ from tuners.cli.timing import SHORT, Pace, time_epochs, time_ramp, time_test
 from tuners.comparison.pairs import PAIRS_AT_ONCE
 from tuners.range_tests.runner import ramp_size
 from tuners.report.formatting import duration
-from tuners.training.models import batches_of
+from tuners.training.rows import batches_of
 
 TRIALS_AT_ONCE = 4  # that the search trains together
 RAMP_STEPS = 50  # of a ramp that are timed at most

@@ -26,7 +26,8 @@ from tuners.cli.errors import nearest, one_line, printable, users_input
 from tuners.cli.options import JobOptions
 from tuners.report.formatting import shorten
 from tuners.study.metadata import check_objective
-from tuners.training.models import built_model, first_rows
+from tuners.training.models import built_model
+from tuners.training.rows import first_rows
 
 FORM = "MODULE:FUNCTION or FILE.py:FUNCTION"
 # where code that is not the user's lies: Python's, installed packages', ours

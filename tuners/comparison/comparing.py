@@ -34,8 +34,9 @@ from tuners.engines.plan import SAME_RATE, same_rate
 from tuners.study.recording import record, record_facts
 from tuners.study.tuner_study import Tuner, as_study
 from tuners.training import records
-from tuners.training.models import batches_of, compiled_learning_rate
 from tuners.training.pool import TrainingPool
+from tuners.training.rates import compiled_learning_rate
+from tuners.training.rows import batches_of
 
 if TYPE_CHECKING:
     import optuna

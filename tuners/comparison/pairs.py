@@ -16,7 +16,8 @@ from search_spaces.task import TuningTask
 from tuners.comparison.confusion import count_confusion
 from tuners.comparison.result import Arm
 from tuners.study.schema import plain
-from tuners.training.models import built_model, has_schedule, leaf_optimizers
+from tuners.training.models import built_model, leaf_optimizers
+from tuners.training.rates import has_schedule
 from tuners.training.records import TrainingRecord
 from tuners.training.runner import evaluate, predict, train
 

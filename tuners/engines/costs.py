@@ -9,7 +9,7 @@ import optuna
 
 from tuners.engines.plan import SearchPlan
 from tuners.study.recording import record_facts
-from tuners.training.models import batches_of
+from tuners.training.rows import batches_of
 
 GRADIENT_STEPS = "gradient_steps"  # the study's attribute
 

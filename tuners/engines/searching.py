@@ -30,10 +30,10 @@ from tuners.study.parameters import rate_of
 from tuners.study.passwords import hide_passwords
 from tuners.study.recording import record, record_facts, recorded_facts
 from tuners.study.storage import one_process_only, open_storage
-from tuners.training.models import batches_of
 from tuners.training.pool import TrainingPool
 from tuners.training.records import How
 from tuners.training.records import direction as direction_of
+from tuners.training.rows import batches_of
 
 
 def search(

@@ -13,7 +13,7 @@ import numpy as np
 from search_spaces._arrays import map_arrays
 from search_spaces._data import count_rows
 from tuners.integrations.keras_tuner_hypermodel import RateHyperModel, matches
-from tuners.training.models import first_rows
+from tuners.training.rows import first_rows
 
 PLAIN_ARGUMENTS = {"x", "y", "batch_size", "epochs", "verbose", "callbacks", "shuffle"}
 PLAIN_ARGUMENTS |= {"validation_split", "validation_data", "class_weight", "sample_weight"}

@@ -24,8 +24,8 @@ from tuners.integrations.keras_tuner_grouping import (
     refuse_own_training,
     shared_values,
 )
-from tuners.training.models import first_rows
 from tuners.training.records import How, TrainingRecord
+from tuners.training.rows import first_rows
 from tuners.training.runner import train
 
 logger = logging.getLogger(__name__)

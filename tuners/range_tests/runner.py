@@ -26,8 +26,8 @@ from tuners._progress import progress_bar
 from tuners.curves.loss_curve import LossCurve
 from tuners.range_tests.builders import SpaceBuilder
 from tuners.range_tests.sources import BATCH_SIZE, as_task
-from tuners.training.models import batches_of
 from tuners.training.records import How
+from tuners.training.rows import batches_of
 from tuners.training.runner import train_steps
 
 DECLARED = (1e-5, 1.0)

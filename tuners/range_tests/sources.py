@@ -19,13 +19,8 @@ from search_spaces._data import (
 from search_spaces.task import TuningTask
 from tuners._checks import InputError
 from tuners.range_tests.builders import as_builder
-from tuners.training.models import (
-    assign,
-    first_rows,
-    model_variables,
-    random_state_kept,
-    refuse_distributed,
-)
+from tuners.training.models import assign, model_variables, random_state_kept, refuse_distributed
+from tuners.training.rows import first_rows
 from tuners.training.state import state_kept
 
 VALIDATION_SHARE = 0.1

@@ -16,13 +16,9 @@ from search_spaces._data import count_rows, data_hash, is_dataset
 from search_spaces.task import TuningTask
 from tuners._checks import check_choice
 from tuners.study.fingerprint import model_fingerprint
-from tuners.training.models import (
-    batches_of,
-    built_model,
-    first_rows,
-    leaf_optimizers,
-    schedule_values,
-)
+from tuners.training.models import built_model, leaf_optimizers
+from tuners.training.rates import schedule_values
+from tuners.training.rows import batches_of, first_rows
 
 PACKAGES = ("tensorflow", "keras", "optuna", "keras-tuner", "numpy", "scikit-learn")
 

@@ -13,16 +13,11 @@ from search_spaces._data import Data, check_data
 from search_spaces.task import TuningTask
 from tuners._checks import InputError
 from tuners.training import sequential
-from tuners.training.models import (
-    epoch_order,
-    initial_variables,
-    model_variables,
-    rows_of,
-    schedule_shape,
-)
+from tuners.training.models import initial_variables, model_variables
 from tuners.training.population.batches import chunk_rows, chunks, stacked
 from tuners.training.population.cache import choose, reason
 from tuners.training.population.program import LaneProgram
+from tuners.training.rates import schedule_shape
 from tuners.training.records import (
     Curves,
     How,
@@ -33,6 +28,7 @@ from tuners.training.records import (
     has_diverged,
     named_curve,
 )
+from tuners.training.rows import epoch_order, rows_of
 
 
 def run_epochs(task: TuningTask, plan: Plan, how: How | None) -> TrainingRecord:

@@ -14,97 +14,16 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from search_spaces._arrays import list_arrays, map_arrays
-from search_spaces._data import Data, count_rows, is_dataset
+from search_spaces._data import is_dataset
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
+from tuners.training.rows import first_rows, rows_of
 
 CACHED_BYTES = 64 * 2**20  # initial weights kept, so that trials of one seed build once
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The training rows of a lane as `model.fit` sees them: float32, weights by row.
-
-    Args:
-        x: Inputs, arrays of shape (rows, ...) or a nest of them.
-        y: Targets, arrays of shape (rows, ...) or a nest of them.
-        sample_weight: Weights of shape (rows,), a nest of them, or None.
-    """
-
-    x: Any
-    y: Any
-    sample_weight: Any = None
-
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return len(list_arrays(self.x)[0])
-
-    @property
-    def bytes(self) -> int:
-        """Size of all arrays in bytes."""
-        parts = [self.x, self.y] + ([] if self.sample_weight is None else [self.sample_weight])
-        return sum(array.nbytes for part in parts for array in list_arrays(part))
-
-    def parts(self) -> dict[str, Any]:
-        """Return the parts that are there, by name."""
-        found = {"x": self.x, "y": self.y, "sample_weight": self.sample_weight}
-        return {name: part for name, part in found.items() if part is not None}
-
-    def take(self, chosen: np.ndarray) -> dict[str, Any]:
-        """Return some rows of the parts, by name."""
-        return {
-            name: map_arrays(lambda array: array[chosen], part)
-            for name, part in self.parts().items()
-        }
-
-
-def rows_of(data: Data, class_weight: Any = None) -> Rows:
-    """Return the rows of checked `(x, y)` or `(x, y, sample_weight)` data.
-
-    Args:
-        data: Arrays as `TuningTask` keeps them.
-        class_weight: Class number to weight, turned into sample weights as `model.fit` does.
-
-    Raises:
-        ValueError: Both class and sample weights are given; or there are several targets.
-    """
-    import keras
-
-    floatx = keras.config.floatx()
-
-    def cast(array: np.ndarray) -> np.ndarray:
-        return array.astype(floatx) if array.dtype.kind == "f" else array
-
-    x, y, *rest = (_tuples(map_arrays(cast, part)) for part in data)
-    weight = rest[0] if rest else None
-    if class_weight:
-        if weight is not None:
-            raise InputError(
-                "`class_weight` and a `sample_weight` in the training data cannot be used "
-                "together; multiply them into one `sample_weight`."
-            )
-        if not isinstance(y, np.ndarray):
-            raise InputError("`class_weight` needs a single target array, but got several outputs.")
-        labels = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y))
-        table = {int(label): float(value) for label, value in class_weight.items()}
-        weight = np.array([table.get(int(label), 1.0) for label in labels], dtype=floatx)
-    return Rows(x, y, weight)
-
-
-def _tuples(arrays: Any) -> Any:
-    """Return a nest with tuples for lists, as Keras's data adapters make it."""
-    if isinstance(arrays, dict):
-        return {key: _tuples(value) for key, value in arrays.items()}
-    if isinstance(arrays, (list, tuple)):
-        return tuple(_tuples(value) for value in arrays)
-    return arrays
 
 
 @contextlib.contextmanager
@@ -237,11 +156,6 @@ def _same_names(task: TuningTask) -> Iterator[None]:
         global_state.set_global_attribute(name, kept)
 
 
-def first_rows(arrays: Any, rows: int) -> Any:
-    """Return the first rows of every array of a nest."""
-    return map_arrays(lambda array: array[:rows], arrays)
-
-
 _initial: weakref.WeakKeyDictionary[TuningTask, OrderedDict[int, list[np.ndarray]]]
 _initial = weakref.WeakKeyDictionary()
 _warned: weakref.WeakSet[TuningTask] = weakref.WeakSet()
@@ -309,105 +223,7 @@ def _warn_if_equal(
         )
 
 
-def epoch_order(seed: int, epoch: int, rows: int) -> np.ndarray:
-    """Return the order (rows,) in which a seed visits the training rows in an epoch (from 0)."""
-    return np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int32)
-
-
-def step_order(seed: int, steps: int, rows: int, batch: int) -> np.ndarray:
-    """Return the rows of each batch, (steps, batch), passing round the data in fresh orders."""
-    per_pass = rows // batch
-    passes = -(-steps // per_pass)
-    orders = [epoch_order(seed, number, rows)[: per_pass * batch] for number in range(passes)]
-    return np.concatenate(orders).reshape(-1, batch)[:steps]
-
-
 def leaf_optimizers(optimizer: Any) -> list[Any]:
     """Return the optimizers that hold a rate, below loss scaling and multi-optimizers."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     return list(getattr(inner, "optimizers", [inner]))
-
-
-def has_schedule(optimizer: Any) -> bool:
-    """Whether an optimizer was compiled with a schedule."""
-    import keras
-
-    schedule = getattr(optimizer, "_learning_rate", None)
-    return isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
-
-
-def schedule_values(optimizer: Any, steps: int) -> np.ndarray | None:
-    """Return the rates (steps,) of a schedule compiled into an optimizer, None for a plain rate."""
-    import tensorflow as tf
-
-    if not has_schedule(optimizer):
-        return None
-    schedule = optimizer._learning_rate
-
-    @tf.function
-    def every_step() -> Any:
-        return tf.map_fn(
-            lambda step: tf.cast(schedule(step), tf.float32),
-            tf.range(steps, dtype=tf.int64),
-            fn_output_signature=tf.float32,
-        )
-
-    values = every_step().numpy().astype(float)
-    if not (np.isfinite(values).all() and values.max() > 0):
-        raise InputError(
-            "The schedule compiled into the model must give finite rates with a maximum above 0, "
-            f"but over {steps} steps it gives {values.min():g} to {values.max():g}."
-        )
-    return values
-
-
-def schedule_shape(model: Any, steps: int) -> np.ndarray:
-    """Return `schedule(t) / max(schedule)` of shape (steps,), ones where the rate is constant."""
-    values = schedule_values(leaf_optimizers(model.optimizer)[0], steps)
-    return np.ones(steps) if values is None else values / values.max()
-
-
-def short_float(value: Any) -> float:
-    """Return a float32 in its shortest form: 0.001, not the 0.0010000000475 that Keras keeps.
-
-    Example:
-        >>> short_float(np.float32(0.001))
-        0.001
-    """
-    return float(str(np.float32(value)))
-
-
-def compiled_learning_rate(task: TuningTask, epochs: int = 1) -> float:
-    """Return the rate that the task's model was compiled with; of a schedule, its maximum.
-
-    Args:
-        task: The task.
-        epochs: Length of the run over which a schedule's maximum is taken, 1 or more.
-    """
-    model = built_model(task, 0)
-    optimizer = leaf_optimizers(model.optimizer)[0]
-    values = schedule_values(optimizer, epochs * max(batches_of(task), 1))
-    return short_float(optimizer.learning_rate if values is None else values.max())
-
-
-def steps_per_epoch(task: TuningTask) -> int:
-    """Return the number of batches of an epoch, the short last one included.
-
-    Raises:
-        ValueError: The training data are a dataset of unknown or infinite length.
-    """
-    batches = batches_of(task)
-    if not batches:
-        raise InputError(
-            "`train` must have a known finite length here, but its cardinality is "
-            f"{int(task.train.cardinality())}; use `.take(n)` or "
-            "`tf.data.experimental.assert_cardinality`."
-        )
-    return batches
-
-
-def batches_of(task: TuningTask) -> int:
-    """Return the number of batches of an epoch, the short last one included; 0 where unknown."""
-    if is_dataset(task.train):
-        return max(int(task.train.cardinality()), 0)
-    return -(-count_rows(task.train) // task.batch_size)

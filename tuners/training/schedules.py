@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tuners.training.models import leaf_optimizers, schedule_values
+from tuners.training.models import leaf_optimizers
+from tuners.training.rates import schedule_values
 
 
 class VariableRate(keras.optimizers.schedules.LearningRateSchedule):

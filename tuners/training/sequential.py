@@ -14,19 +14,15 @@ from search_spaces._data import Data, is_dataset
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
 from tuners.training.models import (
-    Rows,
     assign,
     built_model,
-    epoch_order,
     initial_variables,
     leaf_optimizers,
     model_variables,
     random_state_kept,
-    rows_of,
-    step_order,
-    steps_per_epoch,
 )
 from tuners.training.records import Curves, Plan, Progress, named_curve
+from tuners.training.rows import Rows, epoch_order, rows_of, step_order, steps_per_epoch
 from tuners.training.schedules import VariableRate, set_rate
 from tuners.training.state import ModelState
 

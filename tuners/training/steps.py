@@ -11,11 +11,12 @@ import tensorflow as tf
 
 from search_spaces.task import TuningTask
 from tuners.training import sequential
-from tuners.training.models import initial_variables, step_order
+from tuners.training.models import initial_variables
 from tuners.training.population.batches import chunk_rows, chunks
 from tuners.training.population.cache import choose, reason
 from tuners.training.population.program import LaneProgram
 from tuners.training.records import How, Progress, StepRecord
+from tuners.training.rows import step_order
 
 log = logging.getLogger("tuners")
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 from search_spaces._arrays import map_arrays
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
-from tuners.training.models import Rows, rows_of
 from tuners.training.population.program import LaneProgram
+from tuners.training.rows import Rows, rows_of
 
 
 def chunks(lanes: int, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

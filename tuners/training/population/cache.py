@@ -11,12 +11,13 @@ import numpy as np
 
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
-from tuners.training.models import built_model, first_rows, rows_of
+from tuners.training.models import built_model
 from tuners.training.population.convolutions import patch_bytes
 from tuners.training.population.parity import evaluates_like_keras, trains_like_keras
 from tuners.training.population.program import LaneProgram
 from tuners.training.population.stackable import CannotStack, first_line, refuse_if_unstackable
 from tuners.training.records import How
+from tuners.training.rows import first_rows, rows_of
 
 log = logging.getLogger("tuners")
 

@@ -11,17 +11,15 @@ import numpy as np
 from search_spaces._data import count_rows
 from search_spaces.task import TuningTask
 from tuners.training.models import (
-    Rows,
     assign,
     built_model,
-    first_rows,
     initial_variables,
     leaf_optimizers,
     model_variables,
-    rows_of,
 )
 from tuners.training.population.batches import lane_rows
 from tuners.training.population.program import LaneProgram
+from tuners.training.rows import Rows, first_rows, rows_of
 from tuners.training.schedules import VariableRate
 from tuners.training.sequential import evaluate_rows, lane_models, scalars
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,9 +22,12 @@ from search_spaces._arrays import map_arrays
 from search_spaces._data import count_rows
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
-from tuners.training.models import assign, built_model, first_rows, model_variables, rows_of
+from tuners.training.models import assign, built_model, model_variables
 from tuners.training.population.convolutions import use_products
-from tuners.training.population.stackable import Group, LaneRates, first_line, optimizer_with
+from tuners.training.population.metrics import average_batches, is_plain_mean, lane_metrics
+from tuners.training.population.stackable import first_line
+from tuners.training.population.updates import make_groups
+from tuners.training.rows import first_rows, rows_of
 
 SEGMENT = 256  # steps in one call of the program, at most
 EVALUATION_ROWS = 256  # rows to a batch in evaluation, where the loss is a plain mean
@@ -49,7 +51,7 @@ class LaneProgram:
         use_products(model)
         self._build_metrics(task)
         self._shapes = [tuple(variable.shape) for variable in model.trainable_variables]
-        self._groups = self._make_groups()
+        self._groups = make_groups(model, lanes, self._sparse)
         self.state = [self._stacked(variable) for variable in model.non_trainable_variables]
         self.metric_state = [self._stacked(variable) for variable in model.metrics_variables]
         self._metric_start = [variable.numpy() for variable in self.metric_state]
@@ -57,12 +59,12 @@ class LaneProgram:
         rows = count_rows(task.train)
         self._full_batch = min(task.batch_size, rows)  # most calls train an epoch of full batches
         self.segment_rows = max(1, min(SEGMENT, rows // self._full_batch))
-        self._plain_mean = _is_plain_mean(model)
+        self._plain_mean = is_plain_mean(model)
         self.traces = 0
         self._segment = tf.function(self._run_segment, jit_compile=True, autograph=False)
         self._evaluate = tf.function(self._run_evaluation, jit_compile=True, autograph=False)
         self._predict = tf.function(self._run_prediction, jit_compile=True, autograph=False)
-        self._results = tf.function(self._metric_results, jit_compile=True, autograph=False)
+        self._results = tf.function(self._run_metrics, jit_compile=True, autograph=False)
 
     def _build_metrics(self, task: TuningTask) -> None:
         parts = rows_of(task.train).parts()
@@ -86,32 +88,8 @@ class LaneProgram:
         self._connected = [gradient is not None for gradient in gradients]
         self.model.compute_metrics(two["x"], two["y"], y_pred, weight)
         for tracker in getattr(self.model._compile_loss, "metrics", []):
-            _average_batches(tracker)
+            average_batches(tracker)
         self.model.reset_metrics()
-
-    def _make_groups(self) -> list[Group]:
-        """Stack the weights: all dense ones under one optimizer, each sparse one under its own."""
-        variables = self.model.trainable_variables
-        dense = [i for i, sparse in enumerate(self._sparse) if not sparse]
-        parts = [(dense, False)] if dense else []
-        parts += [([i], True) for i, sparse in enumerate(self._sparse) if sparse]
-        groups = []
-        for numbers, sparse in parts:
-            weights = []
-            for number in numbers:
-                variable, shape = variables[number], self._shapes[number]
-                flat = (self.lanes, int(np.prod(shape, dtype=int)))
-                stacked = (self.lanes * shape[0], *shape[1:]) if sparse else flat
-                name = re.sub("[^A-Za-z0-9_]", "_", variable.name)
-                weights.append(
-                    keras.Variable(np.zeros(stacked, variable.dtype), trainable=True, name=name)
-                )
-            rates = LaneRates()
-            optimizer = optimizer_with(self.model.optimizer, rates)
-            optimizer.build(weights)
-            start = [variable.numpy() for variable in optimizer.variables]
-            groups.append(Group(numbers, weights, sparse, optimizer, rates, start))
-        return groups
 
     def _shaped_weights(self) -> list[Any]:
         """Return the weights as (K, *shape) tensors, in the model's order."""
@@ -253,32 +231,9 @@ class LaneProgram:
         connected = [number for number, used in enumerate(self._connected) if used]
         by_number = dict(zip(connected, gradients, strict=True))
         for group in self._groups:
-            self._apply(group, by_number, rates)
+            group.apply(by_number, rates)
         assign([*self.state, *self.metric_state], [*state, *metric_state])
         return loss
-
-    def _apply(self, group: Group, gradients: dict[int, Any], rates: Any) -> None:
-        """Let a group's optimizer update its weights, each lane at its rate, (K,)."""
-        if not group.sparse:
-            group.rates.rates = rates[:, None]
-            used = [n for n in group.numbers if n in gradients]
-            weights = [group.weights[group.numbers.index(n)] for n in used]
-            flat = [tf.reshape(gradients[n], (self.lanes, -1)) for n in used]
-            group.optimizer.apply(flat, weights)
-            return
-        # Keras squares repeated rows of a sparse gradient one by one, so it must stay sparse
-        (number,), (weight,) = group.numbers, group.weights
-        rows = self._shapes[number][0]
-        values, indices = gradients[number]
-        shape = (self.lanes * rows,) + (1,) * (len(weight.shape) - 1)
-        group.rates.rates = tf.reshape(tf.repeat(rates, rows), shape)
-        offsets = tf.range(self.lanes, dtype=indices.dtype)[:, None] * rows
-        slices = tf.IndexedSlices(
-            tf.reshape(values, (-1, *weight.shape[1:])),
-            tf.reshape(tf.reshape(indices, (self.lanes, -1)) + offsets, (-1,)),
-            tf.constant(tuple(weight.shape), tf.int64),
-        )
-        group.optimizer.apply([slices], [weight])
 
     def _forward(
         self, weights: Any, state: Any, metric_state: Any, parts: Any, *, training: bool
@@ -320,6 +275,10 @@ class LaneProgram:
     def metrics(self) -> dict[str, np.ndarray]:
         """Return the compiled metrics of every lane since they were reset, (K,) each."""
         return {name: value.numpy() for name, value in self._results().items()}
+
+    def _run_metrics(self) -> dict[str, Any]:
+        values = [variable.value() for variable in self.metric_state]
+        return lane_metrics(self.model, values, self.lanes)
 
     def _run_evaluation(self, data: Any, shared: bool, batch: int) -> Any:
         self.traces += 1
@@ -375,21 +334,6 @@ class LaneProgram:
 
         return self._over_lanes(lane, (*self._values(), self._copies(x) if shared else x))
 
-    def _metric_results(self) -> dict[str, Any]:
-        def lane(values: Any) -> dict[str, Any]:
-            mapping = zip(self.model.metrics_variables, values, strict=True)
-            with keras.StatelessScope(state_mapping=list(mapping)):
-                results = self.model.get_metrics_result()
-            return {
-                name: tf.cast(value, tf.float32)
-                for name, value in results.items()
-                if name != "loss" and not isinstance(value, dict) and np.ndim(value) == 0
-            }
-
-        values = [variable.value() for variable in self.metric_state]
-        rows = [lane([value[index] for value in values]) for index in range(self.lanes)]
-        return {name: tf.stack([row[name] for row in rows]) for name in rows[0]}
-
 
 @contextlib.contextmanager
 def _tensorflow_quiet() -> Iterator[None]:
@@ -401,25 +345,6 @@ def _tensorflow_quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _is_plain_mean(model: Any) -> bool:
-    """Whether loss and metrics are means over rows, the same for batches of any size."""
-    methods = ("compute_loss", "compute_metrics", "get_metrics_result")
-    if any(getattr(type(model), each) is not getattr(keras.Model, each) for each in methods):
-        return False
-    # of several metrics and functions of one's own nothing is known
-    metrics = getattr(model._compile_metrics, "metrics", [])
-    parts = [part for each in metrics for part in (each, getattr(each, "_fn", each))]
-    return isinstance(model.loss, str) and all(
-        getattr(part, "__module__", type(part).__module__).startswith("keras.") for part in parts
-    )
-
-
-def _average_batches(tracker: Any) -> None:
-    """Let the loss of one of several outputs be averaged as in `fit`: by batches, of any size."""
-    update = tracker.update_state
-    tracker.update_state = lambda values, sample_weight: update(values)  # noqa: ARG005
 
 
 def _call(model: Any, x: Any, *, training: bool) -> Any:

@@ -1,13 +1,11 @@
-"""What can be stacked, and what stacked weights need: an optimizer with a rate for each lane."""
+"""What cannot be stacked, and why."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
 from tuners.training.models import leaf_optimizers
 
@@ -16,31 +14,6 @@ MIXING = ("lamb", "adafactor", "muon", "schedulefreeadamw")  # they mix elements
 
 class CannotStack(Exception):
     """This model cannot run as lanes of one program; the message says why."""
-
-
-class LaneRates(keras.optimizers.schedules.LearningRateSchedule):
-    """Hands the optimizer the (K, 1) rates of the step being traced."""
-
-    def __init__(self) -> None:
-        self.rates: Any = None
-
-    def __call__(self, step: Any) -> Any:
-        return self.rates
-
-    def get_config(self) -> dict[str, Any]:
-        return {}
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Stacked weights under one optimizer: all dense ones flat, or one sparse one by rows."""
-
-    numbers: list[int]
-    weights: list[Any]
-    sparse: bool
-    optimizer: Any
-    rates: LaneRates
-    start: list[np.ndarray]
 
 
 def refuse_if_unstackable(model: Any) -> None:
@@ -70,22 +43,6 @@ def refuse_if_unstackable(model: Any) -> None:
         raise CannotStack("a weight has a constraint")
     if model.run_eagerly:
         raise CannotStack("the model is compiled with run_eagerly=True")
-
-
-def optimizer_with(optimizer: Any, rates: LaneRates) -> Any:
-    """Return an optimizer like another, unbuilt, that takes its rates from `rates`.
-
-    Raises:
-        CannotStack: It cannot be made anew from its config.
-    """
-    config = optimizer.get_config()
-    config["learning_rate"] = 1e-3
-    try:
-        fresh = type(optimizer).from_config(config)
-        fresh.learning_rate = rates
-    except (TypeError, ValueError) as error:
-        raise CannotStack(f"the optimizer cannot be made anew from its config ({error})") from error
-    return fresh
 
 
 def first_line(error: Exception) -> str:
