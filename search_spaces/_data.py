@@ -13,6 +13,7 @@ from search_spaces._arrays import as_arrays, list_arrays, map_arrays, refuse_bat
 from search_spaces._input import InputError
 
 Data = Any  # (x, y), (x, y, sample_weight) of arrays, or a tf.data.Dataset
+INFINITE = -1  # what `cardinality` gives for a dataset that repeats for ever
 MOST_BYTES = 2**30  # of a dataset that is read unasked: while it is joined it is there twice
 MOST_BATCHES = 10_000  # of one whose length is unknown, which may have no end: some 5 s of reading
 
@@ -52,6 +53,7 @@ def check_data(data: Data, name: str, *, materialise: bool | None = None) -> Dat
         ValueError: It is neither; or rows differ, or there are none; or the dataset has no end.
     """
     if is_dataset(data):
+        _check_dataset(data, name)
         return data if materialise is False else _read(data, name, bool(materialise))
     refuse_batches(data, name)
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
@@ -89,13 +91,7 @@ def warn_of_reading(parts: list[str], of: str, *, stacklevel: int) -> None:
 
 def _read(dataset: Any, name: str, asked: bool) -> Data:
     """Return the rows of a dataset; or itself where that is too much and was not asked for."""
-    batches_in_all = int(dataset.cardinality())  # -1 infinite, -2 unknown
-    if batches_in_all == -1:
-        raise InputError(
-            f"`{name}` must be a dataset that ends, but its cardinality is infinite; use "
-            "`.take(n)` with n the batches of an epoch."
-        )
-    _check_batches(dataset, name)
+    batches_in_all = int(dataset.cardinality())
     batches: list[Any] = []
     read = 0
     for batch in dataset.as_numpy_iterator():
@@ -106,22 +102,25 @@ def _read(dataset: Any, name: str, asked: bool) -> Data:
         if texts and not asked:  # which Keras takes from a dataset only
             return dataset
         too_much = expected > MOST_BYTES or (batches_in_all < 0 and len(batches) > MOST_BATCHES)
-        if too_much and asked:
-            continue
         if too_much and batches_in_all < 0:
             raise InputError(
                 f"`{name}` must be a dataset of known length where it is large, but it is unknown "
                 f"after {len(batches):,} batches; use `.apply(tf.data.experimental."
                 "assert_cardinality(n))`."
             )
-        if too_much:
+        if too_much and not asked:
             return dataset
     if not batches:
         raise InputError(f"`{name}` must have rows, but the dataset has no batch; check its files.")
     return check_data(join(batches), name)
 
 
-def _check_batches(dataset: Any, name: str) -> None:
+def _check_dataset(dataset: Any, name: str) -> None:
+    if int(dataset.cardinality()) == INFINITE:
+        raise InputError(
+            f"`{name}` must be a dataset that ends, but its cardinality is infinite; use "
+            "`.take(n)` with n the batches of an epoch."
+        )
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) not in (2, 3):
         raise InputError(
