@@ -373,7 +373,10 @@ def endless() -> Any:
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "a stateful layer": (lambda: (stateful, SERIES, BINARY), "'lstm' carries its state .*=False"),
+    "a stateful layer": (
+        lambda: (stateful, SERIES, BINARY),
+        r"'lstm\w*' carries its state .*=False",
+    ),
     "no weights": (lambda: (without_weights, DENSE, DENSE), "with weights to train, but this one"),
     "a rate of 0": (
         lambda: (with_optimizer(lambda: optimizers.SGD(0.0)), DENSE, BINARY),

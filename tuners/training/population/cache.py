@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import weakref
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,12 @@ from tuners.training.models import built_model
 from tuners.training.population.convolutions import patch_bytes
 from tuners.training.population.parity import evaluates_like_keras, trains_like_keras
 from tuners.training.population.program import LaneProgram
-from tuners.training.population.stackable import CannotStack, first_line, refuse_if_unstackable
+from tuners.training.population.stackable import (
+    CannotStack,
+    first_line,
+    refuse_if_unstackable,
+    refusing_shapes,
+)
 from tuners.training.records import How
 from tuners.training.rows import first_rows, rows_of
 
@@ -32,6 +38,7 @@ class Programs:
     """The compiled programs of one task, and why they can or cannot be used."""
 
     refusal: str | None = None
+    vectorized: bool = True
     why: str = ""
     evaluates: bool = False
     lane_bytes: int = 0
@@ -111,9 +118,9 @@ def _program_of(task: TuningTask, known: Programs, size: int, resplit: bool) -> 
     shared = not (resplit or _rows_fit(task, size))
     key = (size, shared)
     if key not in known.compiled:
-        program = LaneProgram(task, size, shared_rows=shared)
+        program = LaneProgram(task, size, vectorized=known.vectorized, shared_rows=shared)
         if not known.why:
-            _try_training(task, known, program)
+            program = _tried(task, known, program)
         known.compiled[key] = program
     return known.compiled[key]
 
@@ -132,7 +139,8 @@ def _probe(task: TuningTask, known: Programs) -> None:
     weights = sum(_bytes(variable) for variable in model.trainable_variables)
     slots = sum(_bytes(variable) for variable in model.optimizer.variables)
     rows = rows_of(task.train)
-    patches = patch_bytes(model, first_rows(rows.x, 1)) * min(task.batch_size, rows.count)
+    with refusing_shapes(task):
+        patches = patch_bytes(model, first_rows(rows.x, 1)) * min(task.batch_size, rows.count)
     known.lane_bytes = 2 * weights + slots + patches
     if patches and chunk_size(known.lane_bytes, 2) < 2:  # measured: half as quick as `model.fit`
         raise CannotStack("its convolutions are too large for two lanes in the cache")
@@ -142,9 +150,18 @@ def _bytes(variable: Any) -> int:
     return int(np.prod(variable.shape, dtype=int)) * variable.numpy().dtype.itemsize
 
 
-def _try_training(task: TuningTask, known: Programs, program: LaneProgram) -> None:
+def _tried(task: TuningTask, known: Programs, program: LaneProgram) -> LaneProgram:
+    why = ""
     try:
-        difference = trains_like_keras(task, program)
+        try:
+            difference = trains_like_keras(task, program)
+        except Exception as error:  # as with loops: XLA has no form of theirs for several lanes
+            log.debug("not vectorized: %s", error)
+            why = f"lane after lane in one program ({_no_form(error)}); "
+            program = LaneProgram(
+                task, program.lanes, vectorized=False, shared_rows=program.shared_rows
+            )
+            difference = trains_like_keras(task, program)
         known.refusal = difference and f"it does not agree with Keras: {difference}"
     except CannotStack as refusal:
         known.refusal = str(refusal)
@@ -153,7 +170,14 @@ def _try_training(task: TuningTask, known: Programs, program: LaneProgram) -> No
         known.refusal = f"it does not compile as one program ({first_line(error)})"
     if known.refusal is not None:
         raise CannotStack(known.refusal)
-    known.why = "three steps of two lanes agree with train_on_batch"
+    known.vectorized = program.vectorized
+    known.why = f"{why}three steps of two lanes agree with train_on_batch"
+    return program
+
+
+def _no_form(error: Exception) -> str:
+    named = re.search(r"XLA_\w+: (\w+)", str(error))
+    return f"{named[1]} has no form for several lanes" if named else first_line(error)
 
 
 def choose(

@@ -4,7 +4,8 @@ Weights are stacked along a first axis and kept flat, (K, n) for a weight of n e
 a schedule that returns (K, 1) gives every lane its own rate through the optimizer's public
 `apply`. Gradients are taken inside `tf.vectorized_map`; the operations that have no vectorized
 form, random numbers for one, run lane after lane in a loop of their own inside the same program.
-One program holds whole epochs.
+Where that does not compile, as with recurrent layers, whole lanes run one after the other with
+`tf.map_fn`. One program holds whole epochs.
 """
 
 from __future__ import annotations
@@ -20,12 +21,11 @@ import tensorflow as tf
 
 from search_spaces._arrays import map_arrays
 from search_spaces._data import count_rows
-from search_spaces._input import InputError
 from search_spaces.task import TuningTask
 from tuners.training.models import assign, built_model, model_variables
 from tuners.training.population.convolutions import use_products
 from tuners.training.population.metrics import average_batches, is_plain_mean, lane_metrics
-from tuners.training.population.stackable import first_line
+from tuners.training.population.stackable import refusing_shapes
 from tuners.training.population.updates import make_groups
 from tuners.training.rows import first_rows, rows_of
 
@@ -39,16 +39,20 @@ class LaneProgram:
     Args:
         task: The task whose model is stacked.
         lanes: K, the number of lanes, 1 or more.
+        vectorized: Whether lanes run at once, or one after the other in the program.
         shared_rows: Whether all lanes train on the same rows; else each brings its own.
 
     Raises:
         CannotStack: The optimizer cannot be made anew with a rate for each lane.
     """
 
-    def __init__(self, task: TuningTask, lanes: int, *, shared_rows: bool) -> None:
-        self.lanes, self.shared_rows = lanes, shared_rows
+    def __init__(
+        self, task: TuningTask, lanes: int, *, vectorized: bool, shared_rows: bool
+    ) -> None:
+        self.lanes, self.vectorized, self.shared_rows = lanes, vectorized, shared_rows
         self.model = model = built_model(task, 0)
-        use_products(model)
+        if vectorized:
+            use_products(model)
         self._build_metrics(task)
         self._shapes = [tuple(variable.shape) for variable in model.trainable_variables]
         self._groups = make_groups(model, lanes, self._sparse)
@@ -69,14 +73,8 @@ class LaneProgram:
     def _build_metrics(self, task: TuningTask) -> None:
         parts = rows_of(task.train).parts()
         two = {name: map_arrays(tf.constant, first_rows(part, 2)) for name, part in parts.items()}
-        try:
+        with refusing_shapes(task):
             self._build_metrics_on(two)
-        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:  # of shapes
-            raise InputError(
-                f"`build_model` must return a model that takes the rows of task {task.name!r}, but "
-                f"they end in {first_line(error)!r}; check the shapes of inputs and targets, the "
-                "last layer and the loss."
-            ) from error
 
     def _build_metrics_on(self, two: dict[str, Any]) -> None:
         weight = two.get("sample_weight")
@@ -262,8 +260,17 @@ class LaneProgram:
         return self._shaped_weights(), [variable.value() for variable in self.state], metric_state
 
     def _over_lanes(self, lane: Callable[[Any], Any], arguments: Any) -> Any:
-        with _tensorflow_quiet():
-            return tf.vectorized_map(lane, arguments)
+        if self.vectorized:
+            with _tensorflow_quiet():
+                return tf.vectorized_map(lane, arguments)
+        specs = tf.nest.map_structure(
+            lambda part: tf.TensorSpec(part.shape[1:], part.dtype), arguments
+        )
+        outputs = tf.function(lane, autograph=False).get_concrete_function(specs).structured_outputs
+        signature = tf.nest.map_structure(
+            lambda part: tf.TensorSpec(part.shape, part.dtype), outputs
+        )
+        return tf.map_fn(lane, arguments, fn_output_signature=signature)
 
     def evaluate(self, data: dict[str, Any], *, shared: bool, batch: int) -> dict[str, np.ndarray]:
         """Return loss and compiled metrics of every lane, (K,) each, as `model.evaluate` does."""

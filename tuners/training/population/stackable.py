@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import keras
+import tensorflow as tf
 
+from search_spaces._input import InputError
+from search_spaces.task import TuningTask
 from tuners.training.models import leaf_optimizers
 
 MIXING = ("lamb", "adafactor", "muon", "schedulefreeadamw")  # they mix elements of a weight
@@ -55,3 +60,20 @@ def first_line(error: Exception) -> str:
     text = re.sub(r"\x1b\[\d+m|Exception encountered when calling \S+", "", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:160]
+
+
+@contextlib.contextmanager
+def refusing_shapes(task: TuningTask) -> Iterator[None]:
+    """Refuse a model that cannot take a task's rows, where it is first called on them.
+
+    Raises:
+        InputError: What runs in the block failed; the message holds Keras's first line.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+        raise InputError(
+            f"`build_model` must return a model that takes the rows of task {task.name!r}, but "
+            f"they end in {first_line(error)!r}; check the shapes of inputs and targets, the "
+            "last layer and the loss."
+        ) from error
