@@ -1,12 +1,12 @@
 """Seconds for a model-epoch: `model.fit`, KerasTuner and Optuna against lanes in one program.
 
     python -m benchmarks.speed               # the wine model, all ways
-    python -m benchmarks.speed --task cnn    # or attention, wide
+    python -m benchmarks.speed --task cnn    # or dropout, attention, wide
     python -m benchmarks.speed --job         # the whole default job as well
 
 Every way runs in a process of its own, one after the other, so that its peak memory is its own.
-Ratios are to `model.fit` in the same run. `total` counts compilation, over 100 epochs. What is
-found goes to `benchmarks/results/speed_TASK.json`.
+Ratios are to `model.fit` in the same run. `total` counts compilation, over 100 epochs; `processor`
+is the time of all threads. What is found goes to `benchmarks/results/speed_TASK.json`.
 """
 
 from __future__ import annotations
@@ -20,19 +20,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from benchmarks.stored import add_out, write
 
-LANES = (1, 4, 8, 16, 32, 64)
+TASKS = ("wine", "dropout", "cnn", "attention", "wide")
+LANES = (1, 8, 32)
 EPOCHS = 100
 MEASURED_EPOCHS = 3  # of the ways without lanes, whose epochs all take the same time
 
 
 def make_task(name: str) -> Any:
-    """Return the wine task, or a small CNN, attention model or wide MLP on digits or wine."""
+    """Return the wine task, or one with dropout, a wide one, a small CNN or an attention model."""
     import keras
     from keras import layers
 
@@ -41,19 +43,26 @@ def make_task(name: str) -> Any:
 
     if name == "wine":
         return wine_task()
-    if name == "wide":
+    if name in ("wide", "dropout"):
         wine = wine_task()
 
-        def wide() -> Any:
-            widths = (405, 810, 810)  # ten times the weights of the wine model
-            hidden = [layers.Dense(width, activation="relu") for width in widths]
+        def dense(width: int) -> list[Any]:
+            own = [layers.Dense(width, activation="relu")]
+            return (
+                own if name == "wide" else [*own, layers.BatchNormalization(), layers.Dropout(0.2)]
+            )
+
+        def build() -> Any:
+            # those of the wine model, or ten times its weights
+            widths = (405, 810, 810) if name == "wide" else (128, 256, 256)
+            hidden = [layer for width in widths for layer in dense(width)]
             model = keras.Sequential(
                 [layers.Input((12,)), *hidden, layers.Dense(1, activation="sigmoid")]
             )
             model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
             return model
 
-        return with_data(wine, name="wide", build_model=wide)
+        return with_data(wine, name=name, build_model=build)
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
@@ -108,10 +117,12 @@ def fit(task: Any, **compiled: Any) -> dict[str, float]:
     started = time.perf_counter()
     model.fit(*task.train, epochs=1, **options)
     first = time.perf_counter() - started
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     model.fit(*task.train, epochs=MEASURED_EPOCHS, **options)
     epoch = (time.perf_counter() - started) / MEASURED_EPOCHS
-    return {"epoch": epoch, "total": (first + (EPOCHS - 1) * epoch) / EPOCHS}
+    processor = (time.process_time() - used) / MEASURED_EPOCHS
+    total = (first + (EPOCHS - 1) * epoch) / EPOCHS
+    return {"epoch": epoch, "processor": processor, "total": total}
 
 
 def keras_tuner(task: Any) -> dict[str, float]:
@@ -172,19 +183,42 @@ def population(task: Any, lanes: int) -> dict[str, float]:
     started = time.perf_counter()
     first = train(task, rates, seeds, epochs=1)
     compiled = time.perf_counter() - started
-    epochs = max(2, 24 // lanes)
-    started = time.perf_counter()
+    epochs = max(1, 32 // lanes)
+    started, used = time.perf_counter(), time.process_time()
     train(task, rates, seeds, epochs=epochs)
     epoch = (time.perf_counter() - started) / (epochs * lanes)
+    processor = (time.process_time() - used) / (epochs * lanes)
     weights = sum(int(np.prod(v.shape)) for v in built_model(task, 0).trainable_variables)
     rows = len(task.train[0])
     return {
         "epoch": epoch,
+        "processor": processor,
         "total": (compiled + epoch * lanes * (EPOCHS - 1)) / (EPOCHS * lanes),
         "compiled": compiled,
         "chunk": first.chunk_size,
         "gflops": 6 * weights * rows / epoch / 1e9,
     }
+
+
+def load(name: str) -> dict[str, Any]:
+    """Return a task by its name, as the processes of a pool want it."""
+    task = make_task(name)
+    return {task.name: task}
+
+
+def pool(name: str) -> dict[str, float]:
+    """Time two processes of one core each, with eight lanes each; compilation not counted."""
+    from tuners.training.pool import training_pool
+
+    task = make_task(name)
+    lanes, epochs = 16, 4
+    rates, seeds = np.geomspace(1e-4, 1e-2, lanes), np.zeros(lanes, int)
+    with training_pool(2, partial(load, name)) as processes:
+        assert processes is not None
+        processes.train(task, rates, seeds, epochs=1)
+        started = time.perf_counter()
+        processes.train(task, rates, seeds, epochs=epochs)
+        return {"epoch": (time.perf_counter() - started) / (epochs * lanes)}
 
 
 def one_seed_loop(task: Any) -> dict[str, float]:
@@ -245,7 +279,9 @@ def ways(name: str) -> dict[str, Callable[[], dict[str, float]]]:
     }
     for lanes in LANES:
         found[f"population, {lanes} lanes"] = lambda lanes=lanes: population(make_task(name), lanes)
+    found["pool of two, 8 lanes each"] = lambda: pool(name)
     if name == "wine":
+        found["population, 1000 lanes"] = lambda: population(make_task(name), 1000)
         found["one seed, 100 train_on_batch"] = lambda: one_seed_loop(make_task(name))
         found["ramp of 100 steps, 8 seeds"] = lambda: ramp(make_task(name))
         found["range_test with its defaults"] = lambda: default_range_test(make_task(name))
@@ -268,7 +304,8 @@ def measure(task: str, way: str) -> dict[str, float]:
 
 def show(way: str, found: dict[str, float]) -> None:
     """Print a row of the table."""
-    cells = [f"{found[key]:8.4f}" if key in found else " " * 8 for key in ("epoch", "total")]
+    columns = ("epoch", "processor", "total")
+    cells = [f"{found[key]:9.4f}" if key in found else " " * 9 for key in columns]
     times = f"{found['times']:6.1f}" if "times" in found else " " * 6
     speed = f"{found['gflops']:8.1f}" if "gflops" in found else " " * 8
     share = f" {found['share']:.0%} of peak" if "share" in found else ""
@@ -279,7 +316,7 @@ def show(way: str, found: dict[str, float]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--task", default="wine", choices=["wine", "cnn", "attention", "wide"])
+    parser.add_argument("--task", default="wine", choices=TASKS)
     parser.add_argument("--only", help="run one way here and print its numbers as JSON")
     parser.add_argument("--job", action="store_true", help="time the whole default job as well")
     add_out(parser)
@@ -290,7 +327,10 @@ def main() -> None:
         print(json.dumps(numbers))
         return
     print(f"{arguments.task}: seconds for a model-epoch; total: compilation over {EPOCHS} epochs")
-    print(f"{'way':32s} {'epoch':>8s} {'total':>8s} {'times':>6s} {'GFLOP/s':>8s} {'MB':>6s}")
+    heads = (
+        f"{'epoch':>9s} {'processor':>9s} {'total':>9s} {'times':>6s} {'GFLOP/s':>8s} {'MB':>6s}"
+    )
+    print(f"{'way':32s} {heads}")
     results: dict[str, dict[str, float]] = {}
     for way in ways(arguments.task):
         found = results[way] = measure(arguments.task, way)

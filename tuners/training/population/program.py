@@ -24,6 +24,7 @@ from search_spaces._data import count_rows
 from search_spaces.task import TuningTask
 from tuners.training.models import assign, built_model, model_variables
 from tuners.training.population.convolutions import use_products
+from tuners.training.population.dropout import draw_at_once
 from tuners.training.population.metrics import average_batches, is_plain_mean, lane_metrics
 from tuners.training.population.stackable import refusing_shapes
 from tuners.training.population.updates import make_groups
@@ -53,6 +54,7 @@ class LaneProgram:
         self.model = model = built_model(task, 0)
         if vectorized:
             use_products(model)
+            draw_at_once(model)
         self._build_metrics(task)
         self._shapes = [tuple(variable.shape) for variable in model.trainable_variables]
         self._groups = make_groups(model, lanes, self._sparse)
