@@ -2,7 +2,8 @@
 
 - `range_test`, `LossCurve`, `LearningRateRangeTest`: losses by rate, and bounds from them.
 - `train`, `TrainingRecord`: many rates and seeds trained in one compiled program.
-- `search`, `narrow`, `NarrowedSampler`, `OptunaOracle`, `PopulationTuner`: search inside bounds.
+- `search`, `narrow`, `NarrowedSampler`, `OptunaOracle`: search inside bounds.
+- `PopulationTuner`, `optimize_population`: your own search, many trials in one program.
 - `choose`, `Choice`: one rate from all trials, and the rates that are as good.
 - `compare`, `Comparison`: the chosen rate against the baseline, in pairs.
 - `record`, `write_report`: onto an Optuna study, and from it to a page.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from tuners.integrations.keras_tuner_oracle import OptunaOracle
     from tuners.integrations.keras_tuner_population import PopulationTuner
     from tuners.integrations.narrowing import narrow
+    from tuners.integrations.optuna_population import optimize_population
     from tuners.integrations.optuna_sampler import NarrowedSampler
     from tuners.range_tests.callback import LearningRateRangeTest
     from tuners.range_tests.runner import range_test
@@ -49,6 +51,7 @@ _HOMES = {
     "narrow": "tuners.integrations.narrowing",
     "OptunaOracle": "tuners.integrations.keras_tuner_oracle",
     "PopulationTuner": "tuners.integrations.keras_tuner_population",
+    "optimize_population": "tuners.integrations.optuna_population",
     "record": "tuners.study.recording",
     "write_report": "tuners.report",
 }
@@ -68,6 +71,7 @@ __all__ = [
     "narrow",
     "OptunaOracle",
     "PopulationTuner",
+    "optimize_population",
     "record",
     "write_report",
 ]
