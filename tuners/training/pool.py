@@ -74,14 +74,15 @@ class TrainingPool:
             learning_rates: Rates (lanes,).
             seeds: Seeds (lanes,).
             epochs: Passes over the training rows.
-            width: Lanes of the whole, from which each share's program follows.
+            width: Lanes of the whole, from which the program of every process follows: lanes have
+                the same numbers, to the last bit, however many processes there are.
             on_epoch: Called with (lane-epochs done, lane-epochs in all) as shares end.
             stop_lanes: None; lanes cannot be stopped from here.
             **settings: Further arguments of `tuners.train`.
         """
         started = time.perf_counter()
         shares = self.shares(np.arange(len(seeds)))
-        settings |= {"epochs": epochs, "width": -(-max(width, len(seeds)) // self.processes)}
+        settings |= {"epochs": epochs, "width": max(width, len(seeds))}
         calls = [(task.name, learning_rates[part], seeds[part], settings) for part in shares]
         records: list[TrainingRecord] = []
         done = 0

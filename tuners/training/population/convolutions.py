@@ -30,10 +30,16 @@ def use_products(model: Any, on_patches: Callable[[int], None] | None = None) ->
 
 
 def patch_bytes(model: Any, x: Any) -> int:
-    """Return the bytes of the patches of all convolutions for one row; the model stays changed."""
+    """Return the bytes of the patches of all convolutions for one row; the model stays changed.
+
+    Args:
+        model: The model.
+        x: Inputs of one row.
+    """
     found: list[int] = []
-    use_products(model, found.append)
-    model(x)
+    if any(map(_is_plain, model._flatten_layers())):
+        use_products(model, found.append)
+        model(x)
     return sum(found)
 
 
