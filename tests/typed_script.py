@@ -31,6 +31,9 @@ from tuners import (
 def build_model() -> Any: ...
 
 
+def build_from_trial(trial: optuna.Trial) -> Any: ...
+
+
 def objective(trial: optuna.Trial) -> float:
     return LearningRateBounds(1e-4, 1e-2, 1e-3, "ok", "by hand").suggest(trial)
 
@@ -53,7 +56,7 @@ def main(model: Any, tuner: Any, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any
     narrow(tuner, (1e-4, 1e-2), name="lr")
     oracle = OptunaOracle(study, objective="val_loss", max_trials=3)
     PopulationTuner(oracle, build_model, lanes=4).search(x, y, epochs=3)
-    optimize_population(study, build_model, (x, y), validation=(x, y), n_trials=4, epochs=3)
+    optimize_population(study, build_from_trial, (x, y), validation=(x, y), n_trials=4, epochs=3)
     trained: TrainingRecord = train(own, [1e-3, 1e-2], [0, 1], epochs=3)
     print(trained.best(), trained.scores(), trained.how)
     found: optuna.Study = search(task, bounds, trials=4, epochs=5, splits=2, curve=curve)
