@@ -30,7 +30,7 @@ from benchmarks.stored import add_out, write
 TASKS = ("wine", "dropout", "cnn", "attention", "wide")
 LANES = (1, 8, 32)
 EPOCHS = 100
-MEASURED_EPOCHS = 6  # of the ways without lanes, whose epochs all take the same time
+MEASURED_EPOCHS = 3  # of the ways without lanes, whose epochs all take the same time
 
 
 def make_task(name: str) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from search_spaces._arrays import map_arrays
 from search_spaces._data import count_rows
 from tuners.integrations.keras_tuner_hypermodel import RateHyperModel, matches
+from tuners.training.rates import config_without_rate
 from tuners.training.rows import first_rows
 
 PLAIN_ARGUMENTS = {"x", "y", "batch_size", "epochs", "verbose", "callbacks", "shuffle"}
@@ -152,9 +153,8 @@ def refuse_other_use(models: Sequence[Any], rates: Sequence[float]) -> None:
     """
     configs = []
     for model, rate in zip(models, rates, strict=True):
-        config = dict(model.optimizer.get_config())
-        held, _ = config.pop("learning_rate", None), config.pop("name", None)
-        if not isinstance(held, float) or not np.isclose(held, rate, rtol=1e-5, atol=0):
+        config = config_without_rate(model.optimizer, rate)
+        if config is None:
             raise OneAtATime("the optimizer's rate is not the hyperparameter's value")
         size = model.count_params() if model.built else None
         configs.append((type(model.optimizer), config, size))

@@ -14,6 +14,7 @@ from search_spaces.task import TuningTask
 from tuners._checks import InputError, check_whole
 from tuners._progress import progress_bar
 from tuners.training.models import random_state_kept
+from tuners.training.rates import config_without_rate
 from tuners.training.records import How
 from tuners.training.runner import train
 
@@ -129,9 +130,9 @@ def _draw(trial: optuna.Trial, build_model: Callable[[Any], Any], name: str) -> 
         )
     rate = float(trial.params[name])
     optimizer = getattr(model, "optimizer", None)
-    config = {} if optimizer is None else dict(optimizer.get_config())
-    held, _ = config.pop("learning_rate", None), config.pop("name", None)
-    if not isinstance(held, float) or not np.isclose(held, rate, rtol=1e-5, atol=0):
+    config = None if optimizer is None else config_without_rate(optimizer, rate)
+    if config is None:
+        held = None if optimizer is None else optimizer.get_config().get("learning_rate")
         raise InputError(
             f"`build_model` must compile its optimizer with the rate that {name!r} suggests, "
             f"{rate:g}, but it has {held!r:.80}; pass e.g. Adam(rate)."

@@ -259,20 +259,20 @@ def _recover(work: Work) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             fail_stale_trials(work.study)  # of other machines
-        wanted = {unit.number for unit in _wanted(work).values()}
-        for trial in _running(work.study):
-            if _is_dead(work, trial):
-                if work._is_own(trial) and trial.number not in wanted:
-                    _fail_surplus(work, trial)
-                else:
-                    _queue_again(work.study, trial)
-    for unit in _wanted(work).values():  # whoever failed it died before it was queued again
+        dead = [trial for trial in _running(work.study) if _is_dead(work, trial)]
+        wanted = {unit.number for unit in _wanted(work)} if dead else set()
+        for trial in dead:
+            if work._is_own(trial) and trial.number not in wanted:
+                _fail_surplus(work, trial)
+            else:
+                _queue_again(work.study, trial)
+    for unit in _wanted(work):  # whoever failed it died before it was queued again
         if _is_orphan(unit):
             _copy(work.study, unit)
 
 
-def _wanted(work: Work) -> dict[int, FrozenTrial]:
-    return {place: unit for place, unit in work.units().items() if place < work.total}
+def _wanted(work: Work) -> list[FrozenTrial]:
+    return [unit for place, unit in work.units().items() if place < work.total]
 
 
 def _fail_surplus(work: Work, unit: FrozenTrial) -> None:

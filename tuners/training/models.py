@@ -93,7 +93,7 @@ def built_model(task: TuningTask, seed: int) -> Any:
                 first = next(iter(task.train))
                 model(first[0])
             else:
-                model(first_rows(rows_of(task.train).x, 1))
+                model(rows_of(first_rows(task.train, 1)).x)
     _check_trainable(model)
     return model
 

@@ -20,6 +20,19 @@ def has_schedule(optimizer: Any) -> bool:
     return isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
 
 
+def config_without_rate(optimizer: Any, rate: float) -> dict[str, Any] | None:
+    """Return an optimizer's config without rate and name; None where it holds another rate.
+
+    Args:
+        optimizer: The optimizer.
+        rate: What it should hold, above 0.
+    """
+    config = dict(optimizer.get_config())
+    held, _ = config.pop("learning_rate", None), config.pop("name", None)
+    same = isinstance(held, float) and np.isclose(held, rate, rtol=1e-5, atol=0)
+    return config if same else None
+
+
 def schedule_values(optimizer: Any, steps: int) -> np.ndarray | None:
     """Return the rates (steps,) of a schedule compiled into an optimizer, None for a plain rate."""
     import tensorflow as tf

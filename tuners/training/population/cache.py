@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from search_spaces._data import count_rows
 from search_spaces._input import InputError
 from search_spaces.task import TuningTask
 from tuners.training.models import built_model
@@ -138,9 +139,9 @@ def _probe(task: TuningTask, known: Programs) -> None:
     model.optimizer.build(model.trainable_variables)
     weights = sum(_bytes(variable) for variable in model.trainable_variables)
     slots = sum(_bytes(variable) for variable in model.optimizer.variables)
-    rows = rows_of(task.train)
+    one, batch = rows_of(first_rows(task.train, 1)), min(task.batch_size, count_rows(task.train))
     with refusing_shapes(task):
-        patches = patch_bytes(model, first_rows(rows.x, 1)) * min(task.batch_size, rows.count)
+        patches = batch * patch_bytes(model, one.x)
     known.lane_bytes = 2 * weights + slots + patches
     if patches and chunk_size(known.lane_bytes, 2) < 2:  # measured: half as quick as `model.fit`
         raise CannotStack("its convolutions are too large for two lanes in the cache")

@@ -73,8 +73,8 @@ class LaneProgram:
         self._results = tf.function(self._run_metrics, jit_compile=True, autograph=False)
 
     def _build_metrics(self, task: TuningTask) -> None:
-        parts = rows_of(task.train).parts()
-        two = {name: map_arrays(tf.constant, first_rows(part, 2)) for name, part in parts.items()}
+        parts = rows_of(first_rows(task.train, 2)).parts()
+        two = {name: map_arrays(tf.constant, part) for name, part in parts.items()}
         with refusing_shapes(task):
             self._build_metrics_on(two)
 
