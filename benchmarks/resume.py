@@ -176,6 +176,28 @@ def results(address: str) -> dict[str, Any]:
     }
 
 
+def differences(expected: Any, found: Any, place: str = "") -> list[str]:
+    """Return where two results differ, one line each; none where they are equal.
+
+    Example:
+        >>> differences({"a": [1, 2], "b": 3}, {"a": [1, 4], "b": 3})
+        ["['a'][1]: 2, but found 4"]
+    """
+    if expected == found:
+        return []
+    if isinstance(expected, dict) and isinstance(found, dict) and expected.keys() == found.keys():
+        parts: Any = expected.keys()
+    elif isinstance(expected, list | tuple) and len(expected) == len(found):
+        parts = range(len(expected))
+    else:
+        return [f"{place}: {expected!r}, but found {found!r}"]
+    return [
+        line
+        for part in parts
+        for line in differences(expected[part], found[part], f"{place}[{part!r}]")
+    ]
+
+
 def told(address: str) -> dict[tuple[str, int], Any]:
     """Return when each finished trial of both studies was told, by study and place."""
     return {
@@ -189,12 +211,16 @@ def told(address: str) -> dict[tuple[str, int], Any]:
 
 @dataclass(frozen=True)
 class Point:
-    """What became of one kill: how much was told by then, and how it ended."""
+    """What became of one kill: how much was told by then, and what differed or failed."""
 
     told: int
-    equal: bool
     again: int
     error: str = ""
+
+    @property
+    def equal(self) -> bool:
+        """Whether the study ended as an undisturbed one."""
+        return not self.error
 
 
 @dataclass(frozen=True)
@@ -249,10 +275,10 @@ def try_point(folder: Path, storage: str, moment: Moment, expected: dict[str, An
     try:
         finish(arguments)
     except RuntimeError as error:
-        return Point(len(before), equal=False, again=0, error=str(error))
+        return Point(len(before), again=0, error=str(error))
     after = told(address)
     again = sum(after.get(key) != when for key, when in before.items())
-    return Point(len(before), results(address) == expected, again)
+    return Point(len(before), again, "; ".join(differences(expected, results(address))[:5]))
 
 
 def _told(address: str) -> dict[tuple[str, int], Any]:

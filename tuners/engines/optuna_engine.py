@@ -88,7 +88,7 @@ def _draw(work: Work, plan: SearchPlan, frozen: FrozenTrial, place: int | None) 
 def _sampler(plan: SearchPlan, place: int, given: tuple[Branch, str, float] | None) -> BaseSampler:
     sampler: BaseSampler = NarrowedSampler(
         {branch.parameter: (branch.bounds.low, branch.bounds.high) for branch in plan.branches},
-        make_sampler(plan.sampler, plan.seed, place),
+        make_sampler(plan.sampler, plan.seed, place, position=max(0, place - len(plan.given))),
     )
     if given is None:
         return sampler

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from typing import Any
 
 import numpy as np
 import optuna
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, QMCSampler
 
 from tuners._checks import InputError, check_choice
 from tuners.engines.cmaes_state import CheckedCmaEsSampler
 from tuners.engines.names import PRUNERS, SAMPLERS
 
 STARTUP_TRIALS = 4  # of 8 to 24 trials Optuna's own 10 would be drawn blindly
+
+
+class PlacedQmcSampler(QMCSampler):
+    """Optuna's QMC sampler, which is told its position in the sequence.
+
+    Optuna counts positions in the study, before it stores what it drew there: a kill between the
+    two would shift all later draws, and workers could draw one position twice.
+    """
+
+    def __init__(self, position: int, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._position = position
+
+    def _find_sample_id(self, study: optuna.Study, search_space: dict[str, Any]) -> int:
+        return self._position
 
 
 def check_sampler(name: str) -> str:
@@ -36,17 +52,18 @@ def check_sampler(name: str) -> str:
     return name
 
 
-def make_sampler(name: str, seed: int, *entropy: int) -> BaseSampler:
+def make_sampler(name: str, seed: int, *entropy: int, position: int = 0) -> BaseSampler:
     """Return a fresh sampler whose draws follow from the seed and further whole numbers.
 
     A search makes one for each trial, from its seed and the trial's place: Optuna stores no
     sampler state, so this is what makes a resumed study equal to an uninterrupted one. QMC is
-    the exception: all trials must share one scrambled sequence, whose position Optuna stores.
+    the exception: all trials must share one scrambled sequence, each at a position of its own.
 
     Args:
         name: One of `SAMPLERS`. "tpe" and "gp" draw the first 4 trials at random.
         seed: 0 or more.
         *entropy: Numbers that tell this sampler's draws from others of the same seed, 0 or more.
+        position: Of a "qmc" draw in its sequence, 0 or more.
 
     Raises:
         ValueError: See `check_sampler`.
@@ -67,7 +84,8 @@ def make_sampler(name: str, seed: int, *entropy: int) -> BaseSampler:
         # QMC has been marked experimental since Optuna 3; its result is checked in our tests
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if name == "qmc":
-            return optuna.samplers.QMCSampler(
+            return PlacedQmcSampler(
+                position,
                 scramble=True,
                 seed=seed,
                 independent_sampler=optuna.samplers.RandomSampler(seed=mixed),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
@@ -39,14 +40,25 @@ def running_trial(study: optuna.Study, trial: FrozenTrial) -> optuna.Trial:
     return optuna.Trial(study, trial._trial_id)
 
 
-def take_waiting_trial(study: optuna.Study) -> FrozenTrial | None:
-    """Take a queued trial, which then runs; None where there is none.
+def begin_trial(study: optuna.Study, attributes: dict[str, Any]) -> FrozenTrial:
+    """Add a trial that runs and has its attributes from the first moment.
 
-    `Study.ask` makes a new trial then, which nobody is known to hold until its attributes are set.
+    `Study.ask` sets none, so a trial whose process died right after it would be nobody's.
     """
-    study._thread_local.cached_all_trials = None  # as `ask` does
-    found = study._pop_waiting_trial_id()
-    return None if found is None else study._storage.get_trial(found)
+    trial = optuna.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
+    number = study._storage.create_new_trial(study._study_id, template_trial=trial)
+    return study._storage.get_trial(number)
+
+
+def take_waiting_trial(study: optuna.Study, trial: FrozenTrial) -> bool:
+    """Let a queued trial run; return whether this call did.
+
+    `Study.ask` takes the one with the lowest number, and makes a new one where there is none.
+    """
+    try:
+        return study._storage.set_trial_state_values(trial._trial_id, state=TrialState.RUNNING)
+    except UpdateFinishedTrialError:
+        return False
 
 
 def fail_trial(study: optuna.Study, trial: FrozenTrial) -> bool:

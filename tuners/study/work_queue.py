@@ -1,21 +1,24 @@
 """Work that the trials of a study stand for, shared by any number of processes.
 
-A unit of work is queued as a waiting trial, which Optuna's storages let one process take only.
-Trials have their numbers from the storage, one after the other, and that decides the place of a
-unit: how many units of the same work have lower numbers. What has a place of `total` or more is
-one too many and is failed at once.
+A unit of work is a trial that runs and bears its worker's name from the first moment. Trials have
+their numbers from the storage, one after the other, and that decides the place of a unit: how many
+units of the same work have lower numbers. What has a place of `total` or more is one too many and
+is failed at once.
 
 A unit whose process died is failed and queued again, as Optuna does after a lost heartbeat: its
 copy keeps rate and place under a number of its own (`retry_history` among its system attributes
-names the earlier ones). Only one process can fail a trial, and telling a finished one is refused,
-so nothing is told twice, even where a process was only thought dead. Where one process alone may
-work, it opens again what is left running, under the same numbers.
+names the earlier ones). Copies are taken by place. Where a kill would leave an earlier place the
+higher number, what waits behind it is queued again too: samplers read trials by number, and shall
+see the order of an undisturbed study. Only one process can take or fail a trial, and telling a
+finished one is refused, so nothing is told twice, even where a process was only thought dead.
+Where one process alone may work, it opens again what is left running, under the same numbers.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +34,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tuners.study.heartbeat import WORKER, at_work, is_alive, sign
 from tuners.study.optuna_private import (
     backend,
+    begin_trial,
     fail_trial,
     fixed_values,
     retry_history,
@@ -84,9 +88,9 @@ class Work:
         found: dict[int, FrozenTrial] = {}
         replaced = superseded(own)
         for trial in own:
-            root = retry_history(trial)[0] if retry_history(trial) else trial.number
-            if trial.number not in replaced and root in places:
-                found.setdefault(places[root], trial)  # of two copies the earlier one counts
+            place = places.get(_original(trial))
+            if trial.number not in replaced and place is not None:
+                found.setdefault(place, trial)  # of two copies the earlier one counts
         return found
 
     def done(self, trials: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
@@ -115,8 +119,9 @@ def take_batch(work: Work, draw: Callable[[FrozenTrial, int | None], Drawn]) -> 
     _recover(work)
     drawn: list[Drawn] = []
     taken: set[int] = set()
+    end = work.total
     while len(drawn) < work.batch:
-        found = _take(work, taken)
+        found = _take(work, taken, end)
         if found is None:
             break
         unit, place = found
@@ -125,8 +130,8 @@ def take_batch(work: Work, draw: Callable[[FrozenTrial, int | None], Drawn]) -> 
             drawn.append(draw(unit, place))
         except UpdateFinishedTrialError:  # this process slept, and another took it for dead
             continue
-        if place is not None and (place + 1) % work.batch == 0:
-            break
+        if place is not None:
+            end = min(end, (place // work.batch + 1) * work.batch)
     return drawn
 
 
@@ -203,27 +208,26 @@ def tell(
         raise
 
 
-def _take(work: Work, taken: set[int]) -> tuple[FrozenTrial, int | None] | None:
-    """Return the next unit that this worker holds from now on, and its place."""
+def _take(work: Work, taken: set[int], end: int) -> tuple[FrozenTrial, int | None] | None:
+    """Return the next unit, which this worker holds from now on, and its place, below `end`."""
     while True:
         trials = work.study.get_trials(deepcopy=False)
-        left = [trial for trial in trials if work.alone and _is_left(work, trial, taken)]
+        units = work.units(trials)
+        later = {unit.number for place, unit in units.items() if end <= place < work.total}
+        left = [trial for trial in trials if _is_left(work, trial, {*taken, *later})]
         if left:
-            number = left[0].number
+            unit = min(left, key=_original)
+            if unit.state == TrialState.WAITING and not take_waiting_trial(work.study, unit):
+                continue  # others were quicker
+        elif len(units) >= end:
+            return None
         else:
-            if not any(trial.state == TrialState.WAITING for trial in trials):
-                if len(work.units(trials)) >= work.total:
-                    return None
-                # whoever takes it signs for it; should it die before it has, this name tells
-                own = {UNIT: work.kind, WORKER: work.worker}
-                work.study.enqueue_trial({}, user_attrs={**work.attributes, **own})
-            found = take_waiting_trial(work.study)
-            if found is None:  # others were quicker
-                continue
-            number = found.number
+            own = {UNIT: work.kind, WORKER: work.worker}
+            unit = begin_trial(work.study, {**work.attributes, **own})
         trials = work.study.get_trials(deepcopy=False)
-        place = next((p for p, unit in work.units(trials).items() if unit.number == number), None)
-        held = _hold(work, trials[number], place)
+        standing = work.units(trials).items()
+        place = next((place for place, each in standing if each.number == unit.number), None)
+        held = _hold(work, trials[unit.number], place)
         if held is not None:
             return held
 
@@ -255,24 +259,32 @@ def _hold(
 
 def _recover(work: Work) -> None:
     """Queue again what dead processes left; where one alone can be there, it opens it again."""
+    dead: dict[int, FrozenTrial] = {}
     if not work.alone:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             fail_stale_trials(work.study)  # of other machines
-        dead = [trial for trial in _running(work.study) if _is_dead(work, trial)]
-        wanted = {unit.number for unit in _wanted(work)} if dead else set()
-        for trial in dead:
-            if work._is_own(trial) and trial.number not in wanted:
-                _fail_surplus(work, trial)
-            else:
-                _queue_again(work.study, trial)
-    for unit in _wanted(work):  # whoever failed it died before it was queued again
-        if _is_orphan(unit):
+        dead = {each.number: each for each in _running(work.study) if _is_dead(work, each)}
+    last = -1  # samplers read trials by number, so numbers are kept in the order of the places
+    for unit in _wanted(work):
+        if _is_orphan(unit):  # whoever failed it died before it was queued again
             _copy(work.study, unit)
+        elif unit.number in dead or (unit.state == TrialState.WAITING and unit.number < last):
+            dead.pop(unit.number, None)
+            _queue_again(work.study, unit)
+        else:
+            last = max(last, unit.number)
+            continue
+        last = sys.maxsize
+    for trial in dead.values():
+        if work._is_own(trial):
+            _fail_surplus(work, trial)
+        else:
+            _queue_again(work.study, trial)
 
 
 def _wanted(work: Work) -> list[FrozenTrial]:
-    return [unit for place, unit in work.units().items() if place < work.total]
+    return [unit for place, unit in sorted(work.units().items()) if place < work.total]
 
 
 def _fail_surplus(work: Work, unit: FrozenTrial) -> None:
@@ -285,10 +297,19 @@ def _running(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
-def _is_left(work: Work, trial: FrozenTrial, taken: set[int]) -> bool:
-    running = trial.state == TrialState.RUNNING and trial.number not in taken
+def _is_left(work: Work, trial: FrozenTrial, others: set[int]) -> bool:
+    if trial.number in others:
+        return False
+    if trial.state == TrialState.WAITING:
+        return True
     extra = UNIT not in trial.user_attrs and WORKER in trial.user_attrs
+    running = work.alone and trial.state == TrialState.RUNNING
     return running and (extra or work._is_own(trial))
+
+
+def _original(trial: FrozenTrial) -> int:
+    """Return the number of the trial that was there before all copies."""
+    return next(iter(retry_history(trial)), trial.number)
 
 
 def _is_dead(work: Work, trial: FrozenTrial) -> bool:

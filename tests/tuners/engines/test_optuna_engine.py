@@ -12,7 +12,7 @@ import pytest
 
 from search_spaces import LearningRateBounds, TuningTask
 from tuners import search
-from tuners.engines import optuna_engine
+from tuners.integrations.optuna_sampler import NarrowedSampler
 from tuners.study import work_queue
 from tuners.study.recording import recorded_bounds, recorded_facts
 from tuners.study.schema import superseded
@@ -190,15 +190,16 @@ def killed_when_told(number: int) -> Callable[[optuna.Study, optuna.trial.Frozen
 
 
 def killed_at_draw(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    make = optuna_engine.make_sampler
+    sample = NarrowedSampler.sample_relative
 
-    def make_or_die(name: str, seed: int, *entropy: int) -> optuna.samplers.BaseSampler:
-        if entropy == (number,):
-            monkeypatch.setattr(optuna_engine, "make_sampler", make)
+    def sample_or_die(sampler: NarrowedSampler, study: optuna.Study, *trial: Any) -> dict[str, Any]:
+        drawn = sample(sampler, study, *trial)
+        if trial[0].number == number:
+            monkeypatch.setattr(NarrowedSampler, "sample_relative", sample)
             raise Killed
-        return make(name, seed, *entropy)
+        return drawn
 
-    monkeypatch.setattr(optuna_engine, "make_sampler", make_or_die)
+    monkeypatch.setattr(NarrowedSampler, "sample_relative", sample_or_die)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "qmc", "cmaes"])
@@ -212,7 +213,7 @@ def test_resumes_to_an_equal_study(
     with pytest.raises(Killed):  # while telling: trial 1 is told, 2 and 3 are not
         search(task, BOUNDS, **arguments, on_trial=killed_when_told(1))
     killed_at_draw(monkeypatch, 6)
-    with pytest.raises(Killed):  # while drawing: 4 and 5 are drawn, 6 is made, 7 is not
+    with pytest.raises(Killed):  # while drawing: 4 and 5 are stored, 6 is drawn, 7 is not made
         search(task, BOUNDS, **arguments)
 
     def interrupt(done: int, total: int) -> None:

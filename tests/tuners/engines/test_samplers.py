@@ -34,7 +34,7 @@ def test_gp_with_torch() -> None:
 def drawn(name: str, seed: int) -> list[float]:
     study = optuna.create_study()
     for number in range(10):
-        study.sampler = make_sampler(name, seed, number)
+        study.sampler = make_sampler(name, seed, number, position=number)
         trial = study.ask({"learning_rate": WIDE})
         study.tell(trial, abs(trial.params["learning_rate"] - 1e-2))
     return [trial.params["learning_rate"] for trial in study.trials]
@@ -53,11 +53,25 @@ def test_qmc_covers_each_eighth_once_from_a_batch() -> None:
     study.enqueue_trial({"learning_rate": 1e-3})
     trials = []
     for place in range(9):  # all asked before one is told, as the engine does
-        study.sampler = make_sampler("qmc", 3, 0, place)
+        study.sampler = make_sampler("qmc", 3, 0, place, position=max(0, place - 1))
         trials.append(study.ask({"learning_rate": WIDE}))
     decades = [WIDE.to_internal_repr(trial.params["learning_rate"]) for trial in trials[1:]]
     eighths = sorted(int((math.log10(rate) + 5) / 5 * 8) for rate in decades)
     assert eighths == list(range(8))
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_qmc_draws_at_its_position_what_optuna_draws_in_turn() -> None:
+    own, optunas = optuna.create_study(), optuna.create_study()
+    optunas.sampler = optuna.samplers.QMCSampler(scramble=True, seed=3)
+    for study in (own, optunas):
+        study.enqueue_trial({"learning_rate": 1e-3})
+        study.ask({"learning_rate": WIDE})
+    for position in range(5):
+        turn = optunas.ask({"learning_rate": WIDE}).params
+        own.sampler = make_sampler("qmc", 3, position=position)
+        for _ in range(2):  # a second draw, as after a kill, is the same
+            assert own.ask({"learning_rate": WIDE}).params == turn
 
 
 @pytest.mark.parametrize("name", PRUNERS)

@@ -60,18 +60,23 @@ def test_running_trial(study: optuna.Study) -> None:
     assert "x" in study.trials[0].params
 
 
+def test_begin_trial(study: optuna.Study) -> None:
+    optuna_private.begin_trial(study, {"unit": "search"})
+    trial = optuna_private.begin_trial(study, {"unit": "other"})
+    assert (trial.number, trial.state.name, trial.user_attrs) == (1, "RUNNING", {"unit": "other"})
+    assert [each.user_attrs["unit"] for each in study.trials] == ["search", "other"]
+
+
 def test_take_waiting_trial(study: optuna.Study) -> None:
-    assert optuna_private.take_waiting_trial(study) is None
-    assert study.trials == []
-    study.enqueue_trial({"x": 0.25}, user_attrs={"unit": "search"})
-    trial = optuna_private.take_waiting_trial(study)
-    assert trial is not None
-    assert (trial.number, trial.state, trial.user_attrs) == (
-        0,
-        TrialState.RUNNING,
-        {"unit": "search"},
-    )
-    assert optuna_private.take_waiting_trial(study) is None
+    for value in (0.25, 0.5):
+        study.enqueue_trial({"x": value})
+    first, second = study.trials
+    assert optuna_private.take_waiting_trial(study, second)
+    assert not optuna_private.take_waiting_trial(study, second)
+    study.tell(1, 0.0)
+    assert not optuna_private.take_waiting_trial(study, second)
+    assert [trial.state.name for trial in study.trials] == ["WAITING", "COMPLETE"]
+    assert optuna_private.take_waiting_trial(study, first)
 
 
 def test_fail_trial(study: optuna.Study) -> None:

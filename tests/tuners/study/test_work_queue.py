@@ -13,12 +13,12 @@ from typing import Any
 import optuna
 import pytest
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from tests.postgres import Server, running_server
 from tuners.study import heartbeat, work_queue
 from tuners.study.heartbeat import WORKER, at_work
-from tuners.study.optuna_private import take_waiting_trial
+from tuners.study.optuna_private import begin_trial, take_waiting_trial
 from tuners.study.schema import STALE, UNIT, superseded
 from tuners.study.storage import WholeLines, close_storage, one_process_only, open_storage
 from tuners.study.work_queue import Work, do_once, take_batch, tell, wait
@@ -193,23 +193,41 @@ def test_a_queued_trial_has_the_name_of_who_holds_it(study: optuna.Study) -> Non
             assert (unit.user_attrs[WORKER], place) == (worker, None)
 
 
-def test_the_one_too_many_is_failed(study: optuna.Study) -> None:
+def test_what_a_second_kill_left_keeps_the_order_of_the_places(study: optuna.Study) -> None:
+    class Cut(Exception):
+        pass
+
+    def cut(unit: FrozenTrial, place: int | None) -> None:
+        if place == 1:
+            raise Cut
+
+    sizes = {"total": 4, "batch": 4}
     with at_work(study) as worker:
-        work = work_of(study, worker, total=1)
-        queue, rivals = study.enqueue_trial, [{UNIT: "search", WORKER: FAR}]
+        take_batch(work_of(study, worker, **sizes), drawn)
+    with at_work(study) as worker, pytest.raises(Cut):
+        take_batch(work_of(study, worker, **sizes), cut)
+    assert [trial.state.name for trial in study.trials] == ["FAIL"] * 4 + [
+        "RUNNING",
+        "RUNNING",
+        "WAITING",
+        "WAITING",
+    ]
+    with at_work(study) as worker:
+        units = take_batch(work_of(study, worker, **sizes), drawn)
+    assert [(unit.number, place) for unit, place in units] == [(8, 0), (9, 1), (10, 2), (11, 3)]
 
-        def queue_after(*arguments: Any, **named: Any) -> None:  # the rival is quicker
+
+def test_the_one_too_many_is_failed(study: optuna.Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    with at_work(study) as other, at_work(study) as worker:
+        work, rivals = work_of(study, worker, total=1), [work_of(study, other, total=1)]
+
+        def begin_after(*arguments: Any) -> FrozenTrial:  # the rival is quicker
             while rivals:
-                study.add_trial(create_trial(state=TrialState.RUNNING, user_attrs=rivals.pop()))
-            queue(*arguments, **named)
+                assert len(take_batch(rivals.pop(), drawn)) == 1
+            return begin_trial(*arguments)
 
-        study.enqueue_trial = queue_after  # type: ignore[method-assign]
-        before = work_queue._is_dead
-        work_queue._is_dead = lambda *_: False  # type: ignore[assignment]
-        try:
-            assert take_batch(work, drawn) == []
-        finally:
-            work_queue._is_dead = before
+        monkeypatch.setattr(work_queue, "begin_trial", begin_after)
+        assert take_batch(work, drawn) == []
         mine = study.trials[1]
         assert (mine.state.name, mine.user_attrs["role"]) == ("FAIL", STALE)
         assert [unit.number for unit in work.units().values()] == [0]
@@ -221,27 +239,31 @@ def test_a_worker_that_died_at_the_end_leaves_nothing_that_runs(study: optuna.St
         ((unit, _),) = take_batch(work, drawn)
         tell(study, unit, OUTCOME, 1.0)
         assert take_batch(work, drawn) == []
-        with at_work(study) as gone:  # it took one too many, and died before it failed it
-            study.enqueue_trial({}, user_attrs={UNIT: "search", WORKER: gone})
-            assert take_waiting_trial(study) is not None
+        with at_work(study) as gone:  # it began one too many, and died before it failed it
+            begin_trial(study, {UNIT: "search", WORKER: gone})
         assert not wait(work)
     assert all(trial.state.is_finished() for trial in study.trials)
     assert [unit.value for unit in work.done()] == [1.0]
 
 
-def test_where_others_are_quicker_no_trial_is_made(study: optuna.Study) -> None:
+def test_where_others_are_quicker_the_next_is_taken(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value in (0.0, 1.0):
+        study.enqueue_trial({"x": value})
     with at_work(study) as other, at_work(study) as worker:
-        queue, rivals = study.enqueue_trial, [work_of(study, other, total=2, batch=1)]
+        rivals = [work_of(study, other, total=0, batch=1)]
 
-        def queue_and_lose(*arguments: Any, **named: Any) -> None:
-            queue(*arguments, **named)
+        def take_after(*arguments: Any) -> bool:
             while rivals:
-                take_batch(rivals.pop(), drawn)
+                assert len(take_batch(rivals.pop(), drawn)) == 1
+            return take_waiting_trial(*arguments)
 
-        study.enqueue_trial = queue_and_lose  # type: ignore[method-assign]
-        ((unit, place),) = take_batch(work_of(study, worker, total=2, batch=1), drawn)
-    assert (unit.number, place) == (1, 1)
-    assert [WORKER in trial.user_attrs for trial in study.trials] == [True, True]
+        monkeypatch.setattr(work_queue, "take_waiting_trial", take_after)
+        ((unit, place),) = take_batch(work_of(study, worker, total=0, batch=1), drawn)
+    assert (unit.number, place) == (1, None)
+    assert len(study.trials) == 2
+    assert [trial.user_attrs[WORKER] for trial in study.trials] == [other, worker]
 
 
 def test_a_failed_unit_whose_copy_was_never_made_is_queued_again(study: optuna.Study) -> None:
@@ -258,26 +280,23 @@ def test_a_failed_unit_whose_copy_was_never_made_is_queued_again(study: optuna.S
         assert take_batch(work, drawn) == []
 
 
-def test_a_unit_that_was_taken_and_not_signed_for_is_told_by_who_queued_it(
+def test_a_unit_that_was_begun_and_not_signed_for_is_told_by_the_name_it_bears(
     study: optuna.Study,
 ) -> None:
     with at_work(study) as gone:
-        study.enqueue_trial({}, user_attrs={UNIT: "search", WORKER: gone})
-        take_waiting_trial(study)  # and there its process died
-    study.enqueue_trial({"x": 1.0})
-    take_waiting_trial(study)  # somebody's own trial, which is nobody's to judge
+        begin_trial(study, {UNIT: "search", WORKER: gone})  # and there its process died
+    begin_trial(study, {})  # somebody's own trial, which is nobody's to judge
     with at_work(study) as worker:
         units = take_batch(work_of(study, worker, total=1), drawn)
         assert [unit.number for unit, _ in units] == [2]
     assert study.trials[1].state.name == "RUNNING"
 
 
-def test_a_unit_that_was_taken_and_not_signed_for_is_not_waited_for_by_who_queued_it(
+def test_a_copy_that_was_taken_and_not_signed_for_is_not_waited_for_by_who_queued_it(
     study: optuna.Study,
 ) -> None:
     with at_work(study) as worker:
-        study.enqueue_trial({}, user_attrs={UNIT: "search", WORKER: worker})
-        take_waiting_trial(study)  # another process does, and dies
+        begin_trial(study, {UNIT: "search", WORKER: worker})  # handed back, taken by one that died
         ((unit, place),) = take_batch(work_of(study, worker, total=1), drawn)
         assert (unit.number, place) == (1, 0)
 
