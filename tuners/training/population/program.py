@@ -27,7 +27,7 @@ from tuners.training.population.convolutions import use_products
 from tuners.training.population.dropout import draw_at_once
 from tuners.training.population.metrics import average_batches, is_plain_mean, lane_metrics
 from tuners.training.population.stackable import refusing_shapes
-from tuners.training.population.updates import make_groups
+from tuners.training.population.updates import after_gradients, make_groups
 from tuners.training.rows import first_rows, rows_of
 
 SEGMENT = 256  # steps in one call of the program, at most
@@ -230,6 +230,7 @@ class LaneProgram:
         loss, gradients, state, metric_state = outputs
         connected = [number for number, used in enumerate(self._connected) if used]
         by_number = dict(zip(connected, gradients, strict=True))
+        rates = after_gradients(rates, gradients)
         for group in self._groups:
             group.apply(by_number, rates)
         assign([*self.state, *self.metric_state], [*state, *metric_state])

@@ -69,6 +69,23 @@ class Group:
         self.optimizer.apply([slices], [weight])
 
 
+def after_gradients(rates: Any, gradients: Sequence[Any]) -> Any:
+    """Return the rates, unchanged, as what no update can use before all gradients are there.
+
+    XLA copies weights that are updated while a gradient may still read them: on the wine task one
+    step of eight lanes takes 3.4 ms with the copies and 3.0 ms without.
+
+    Args:
+        rates: The rates, (K,).
+        gradients: Of the weights, (K, *shape) each; those of sparse ones are left out.
+    """
+    for gradient in gradients:
+        if not isinstance(gradient, tuple):
+            first = tf.cast(tf.reshape(gradient, (rates.shape[0], -1))[:, 0], rates.dtype)
+            rates += tf.where(tf.math.is_finite(first), 0.0 * first, 0.0)
+    return rates
+
+
 def make_groups(model: Any, lanes: int, sparse: Sequence[bool]) -> list[Group]:
     """Stack a model's weights: all dense ones under one optimizer, each sparse one under its own.
 
