@@ -7,6 +7,7 @@ weights and the order of the batches, the same for its two arms.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -22,10 +23,9 @@ from tuners.comparison.pairs import (
     Pair,
     PairedDesign,
     aggregate_arms,
-    train_pairs,
 )
 from tuners.comparison.result import Comparison, gains_of, judge_arms, recorded_comparison
-from tuners.comparison.shared_pairs import train_shared
+from tuners.comparison.shared_pairs import train_in, train_shared
 from tuners.comparison.statistics import (
     FEWEST_PAIRS,
     is_clear,
@@ -34,7 +34,7 @@ from tuners.engines.plan import SAME_RATE, same_rate
 from tuners.study.recording import record, record_facts
 from tuners.study.tuner_study import Tuner, as_study
 from tuners.training import records
-from tuners.training.pool import TrainingPool
+from tuners.training.pool import TrainingPool, training_pool
 from tuners.training.rates import compiled_learning_rate
 from tuners.training.rows import batches_of
 
@@ -57,6 +57,7 @@ def compare(
     early_looks: bool = False,
     verbose: int = 1,
     on_epoch: Callable[[int, int], None] | None = None,
+    workers: int = 1,
     pool: TrainingPool | None = None,
 ) -> Comparison:
     """Retrain the chosen rate and the baseline in fresh pairs, and judge them on the test data.
@@ -87,7 +88,9 @@ def compare(
         verbose: 1 prints the verdict in one line, with a progress bar on work over two seconds; 0
             is silent.
         on_epoch: Called as `on_epoch(done, total)` with lane-epochs.
-        pool: Processes that train, which know both tasks by name; None trains here.
+        workers: Processes that train, each with its share of the cores, 1 or more; with 1 this
+            one does. A script needs `if __name__ == "__main__":` for more.
+        pool: Such processes where they are there already, in place of `workers`.
 
     Returns:
         The comparison: differences `(pairs,)`, their mean with its interval, the wins, the
@@ -113,6 +116,7 @@ def compare(
     study = None if study is None else as_study(study)
     pairs = check_whole(pairs, "pairs", cure=f"{FEWEST_PAIRS} is the fewest that can decide")
     epochs = check_whole(epochs, "epochs")
+    workers = check_whole(workers, "workers")
     chosen_task, baseline_task = _check_tasks(task)
     if baseline is None:
         baseline = baseline_task.baseline_learning_rate
@@ -155,12 +159,16 @@ def compare(
             return is_clear(gains[0] - gains[1])
 
         looks = enough if early_looks else None
-        with progress_bar("comparison", bool(verbose) and on_epoch is None) as bar:
+        with contextlib.ExitStack() as stack:
+            bar = stack.enter_context(
+                progress_bar("comparison", bool(verbose) and on_epoch is None)
+            )
+            pool = pool or stack.enter_context(training_pool(workers))
             tell = _of_total(on_epoch or bar, 2 * pairs * epochs)
             if study is not None:
                 trained = train_shared(study, design, seed, pairs, tell, pool, looks)
             else:
-                trained = _train_alone(design, seed + np.arange(pairs), tell, looks)
+                trained = _train_alone(pool, design, seed + np.arange(pairs), tell, looks)
         comparison = _judge(design, trained, common)
         comparison = replace(comparison, pairs_planned=pairs)
     if study is not None:
@@ -187,6 +195,7 @@ def _judge(design: PairedDesign, trained: list[Pair], common: dict[str, Any]) ->
 
 
 def _train_alone(
+    pool: TrainingPool | None,
     design: PairedDesign,
     seeds: np.ndarray,
     tell: Callable[[int], None],
@@ -194,10 +203,10 @@ def _train_alone(
 ) -> list[Pair]:
     """Train pairs without a study, all at once or until an early look is enough."""
     if enough is None:
-        return train_pairs(design, seeds, tell)
+        return train_in(pool, design, seeds, tell)
     trained: list[Pair] = []
     for start in range(0, len(seeds), PAIRS_AT_ONCE):
-        trained += train_pairs(design, seeds[start : start + PAIRS_AT_ONCE])
+        trained += train_in(pool, design, seeds[start : start + PAIRS_AT_ONCE])
         tell(2 * design.epochs * len(trained))
         if len(trained) < len(seeds) and enough(trained):
             break

@@ -71,7 +71,7 @@ def train_shared(
                 if own:
                     done = 2 * design.epochs * len(work.done())
                     tell = None if on_epoch is None else _further(on_epoch, done)
-                    trained = _train(design, np.array([seed for _, seed in own]), tell, pool)
+                    trained = train_in(pool, design, np.array([seed for _, seed in own]), tell)
                     for (unit, _), pair in zip(own, trained, strict=True):
                         _tell(part, unit, pair)
                 elif not work_queue.wait(work):
@@ -95,15 +95,16 @@ def _first_enough(work: Work, enough: Callable[[list[Pair]], bool]) -> list[Pair
     return []
 
 
-def _train(
+def train_in(
+    pool: TrainingPool | None,
     design: PairedDesign,
     seeds: np.ndarray,
-    on_epoch: Callable[[int], None] | None,
-    pool: TrainingPool | None,
+    on_epoch: Callable[[int], None] | None = None,
 ) -> list[Pair]:
+    """Train pairs as `train_pairs` does, in the processes of a pool where there is one."""
     if pool is None:
         return train_pairs(design, seeds, on_epoch)
-    names = [task.name for task in design.tasks]
+    names = [pool.name_of(task) for task in design.tasks]
     settings = {name: getattr(design, name) for name in _SETTINGS}
     shares = pool.shares(seeds)
     found: list[Pair] = []

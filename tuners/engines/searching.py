@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import warnings
 from collections.abc import Callable, Mapping
@@ -30,7 +31,7 @@ from tuners.study.parameters import rate_of
 from tuners.study.passwords import hide_passwords
 from tuners.study.recording import record, record_facts, recorded_facts
 from tuners.study.storage import one_process_only, open_storage
-from tuners.training.pool import TrainingPool
+from tuners.training.pool import TrainingPool, training_pool
 from tuners.training.records import How
 from tuners.training.records import direction as direction_of
 from tuners.training.rows import batches_of
@@ -59,6 +60,7 @@ def search(
     on_trial: Callable[[optuna.Study, optuna.trial.FrozenTrial], None] | None = None,
     on_epoch: Callable[[int, int], None] | None = None,
     baseline: float | None = None,
+    workers: int = 1,
     pool: TrainingPool | None = None,
 ) -> optuna.Study:
     """Search the learning rate inside its bounds, and return the study that records it all.
@@ -104,7 +106,9 @@ def search(
         on_trial: Called with the study and each finished trial.
         on_epoch: Called with (lane-epochs done, lane-epochs of the search in all).
         baseline: The rate to beat; None for the task's, or what the model was compiled with.
-        pool: Processes that train, which know the tasks by name; None trains here.
+        workers: Processes that train, each with its share of the cores, 1 or more; with 1 this
+            one does. The study is the same. A script needs `if __name__ == "__main__":` for more.
+        pool: Such processes where they are there already, in place of `workers`.
 
     Returns:
         The study: trials with their curves, bounds, curve and facts (see `study.schema`).
@@ -139,6 +143,7 @@ def search(
         check_choice(how, ("population", "sequential"), "how")
     if direction is not None:
         check_choice(direction, DIRECTIONS, "direction")
+    workers = check_whole(workers, "workers")
     opened = open_storage(storage)
     plan = SearchPlan(
         branches=_branches(task, bounds, curve, baseline, check_whole(epochs, "epochs")),
@@ -158,7 +163,6 @@ def search(
         alone=_alone(engine, opened),
         on_trial=on_trial,
         on_epoch=on_epoch,
-        pool=pool,
     )
     for branch in plan.branches:
         check_objective(branch.task, objective)
@@ -175,8 +179,10 @@ def search(
         where=hide_passwords(storage) if isinstance(storage, str) else "",
     )
     _record_start(study, plan)
-    with progress_bar("search", bool(verbose) and on_epoch is None) as bar:
-        plan = replace(plan, on_epoch=on_epoch or bar)
+    with contextlib.ExitStack() as stack:
+        bar = stack.enter_context(progress_bar("search", bool(verbose) and on_epoch is None))
+        pool = pool or stack.enter_context(training_pool(workers))
+        plan = replace(plan, on_epoch=on_epoch or bar, pool=pool)
         if engine == "optuna":
             optuna_engine.run(study, plan)
         else:

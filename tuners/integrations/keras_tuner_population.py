@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tuners.integrations.keras_tuner_grouping import (
     refuse_own_training,
     shared_values,
 )
+from tuners.training.pool import training_pool
 from tuners.training.records import How, TrainingRecord
 from tuners.training.rows import first_rows
 from tuners.training.runner import train
@@ -54,11 +55,13 @@ class PopulationTuner(keras_tuner.Tuner):
         lanes: Most trials to take at once, 1 or more.
         learning_rate_name: Name of the rate hyperparameter, or its last part after scopes.
         how: Force "population" or "sequential" training; None lets the model decide.
+        workers: Processes that train, each with its share of the cores, 1 or more; with 1 this
+            one does. A script needs `if __name__ == "__main__":` for more.
         **kwargs: As for `keras_tuner.Tuner`: `directory`, `project_name`, `overwrite`,
             `executions_per_trial`, ...
 
     Raises:
-        ValueError: `lanes` is less than 1, or there is no hypermodel.
+        ValueError: `lanes` or `workers` is less than 1, or there is no hypermodel.
 
     Example:
         >>> import keras, tempfile
@@ -83,8 +86,10 @@ class PopulationTuner(keras_tuner.Tuner):
         lanes: int = 8,
         learning_rate_name: str = "learning_rate",
         how: How | None = None,
+        workers: int = 1,
         **kwargs: Any,
     ) -> None:
+        self.workers = check_whole(workers, "workers")
         lanes = check_whole(lanes, "lanes")
         own = (type(self).run_trial, type(self).run_trials)
         if hypermodel is None and own == (PopulationTuner.run_trial, PopulationTuner.run_trials):
@@ -93,6 +98,7 @@ class PopulationTuner(keras_tuner.Tuner):
                 "pass e.g. build_model."
             )
         self.lanes, self.learning_rate_name, self.how = lanes, learning_rate_name, how
+        self._trainer: Any = train
         self._told: set[str] = set()
         self._tasks: dict[Any, TuningTask] = {}  # a task keeps its compiled programs
         self._widths: dict[TuningTask, int] = {}  # most lanes of a task so far
@@ -113,10 +119,12 @@ class PopulationTuner(keras_tuner.Tuner):
         self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
         self._tasks.clear()
         self._widths.clear()
-        self.on_search_begin()
-        while trials := self._take_trials():
-            self.run_trials(trials, *fit_args, **fit_kwargs)
-        self.on_search_end()
+        with training_pool(self.workers) as pool:
+            self._trainer = train if pool is None else pool.train
+            self.on_search_begin()
+            while trials := self._take_trials():
+                self.run_trials(trials, *fit_args, **fit_kwargs)
+            self.on_search_end()
 
     def run_trials(self, trials: Sequence[Any], *fit_args: Any, **fit_kwargs: Any) -> None:
         """Train trials, as lanes where that can be done, and end them.
@@ -176,7 +184,7 @@ class PopulationTuner(keras_tuner.Tuner):
         # a smaller batch is filled up, since a program for its size would have to be compiled
         width = max(len(group) * len(seeds), self._widths.get(task, 0))
         try:
-            record = train(
+            record = self._trainer(
                 task,
                 np.resize(np.repeat(rates, len(seeds)), width),
                 np.resize(np.tile(seeds, len(group)), width),
@@ -214,16 +222,25 @@ class PopulationTuner(keras_tuner.Tuner):
         except Exception as error:  # whatever the user's own code raises, KerasTuner reports
             raise OneAtATime(f"the model could not be built ({error})") from error
         refuse_other_use(models, [rates[low], rates[high]])
-        hp = group[low].hyperparameters.copy()
+        hp, build = group[low].hyperparameters.copy(), self._builder()
         self._tasks[key] = TuningTask(
             self.project_name,
-            lambda: self._build_hypermodel(hp.copy()),
+            lambda: build(hp.copy()),
             arguments["train"],
             arguments["validation"],
             batch_size=arguments["batch_size"],
             class_weight=arguments["class_weight"],
         )
         return self._tasks[key]
+
+    def _builder(self) -> Callable[[Any], Any]:
+        """Return what builds models, without what cannot be sent to a process, as the oracle."""
+        if self.workers == 1:
+            return self._build_hypermodel
+        light = object.__new__(type(self))
+        for name in ("hypermodel", "optimizer", "loss", "metrics", "distribution_strategy"):
+            setattr(light, name, getattr(self, name))
+        return light._build_hypermodel
 
     def _end_group(self, group: Sequence[Any], task: TuningTask, record: TrainingRecord) -> None:
         model, executions = None, self.executions_per_trial

@@ -14,8 +14,9 @@ from search_spaces.task import TuningTask
 from tuners._checks import InputError, check_whole
 from tuners._progress import progress_bar
 from tuners.training.models import random_state_kept
+from tuners.training.pool import training_pool
 from tuners.training.rates import config_without_rate
-from tuners.training.records import How
+from tuners.training.records import How, TrainingRecord
 from tuners.training.runner import train
 
 
@@ -42,6 +43,7 @@ def optimize_population(
     lanes: int = 8,
     seed: int = 0,
     how: How | None = None,
+    workers: int = 1,
     verbose: int = 1,
 ) -> None:
     """Run trials as `study.optimize` does, those that differ in the rate alone in one program.
@@ -65,6 +67,8 @@ def optimize_population(
         lanes: Most trials to ask for at once, 1 or more.
         seed: Of weights, batches and dropout, 0 or more.
         how: Force "population" or "sequential"; None lets the model decide.
+        workers: Processes that train, each with its share of the cores, 1 or more; with 1 this
+            one does. A script needs `if __name__ == "__main__":` for more.
         verbose: 1 shows a progress bar on work over two seconds; 0 is silent.
 
     Raises:
@@ -87,6 +91,7 @@ def optimize_population(
     check_whole(n_trials, "n_trials")
     check_whole(lanes, "lanes")
     check_whole(epochs, "epochs")
+    check_whole(workers, "workers")
     tasks: dict[str, TuningTask] = {}
     settings: dict[str, Any] = {"epochs": epochs, "how": how, "objective": objective}
     settings["direction"] = study.direction.name.lower()
@@ -103,7 +108,8 @@ def optimize_population(
             )
         return tasks[drawn.key]
 
-    with progress_bar("trials", bool(verbose)) as tell:
+    with training_pool(workers) as pool, progress_bar("trials", bool(verbose)) as tell:
+        trainer = train if pool is None else pool.train
         for start in range(0, n_trials, lanes):
             asked = [study.ask() for _ in range(min(lanes, n_trials - start))]
             try:
@@ -111,7 +117,15 @@ def optimize_population(
                 done = start
                 for key in dict.fromkeys(each.key for each in drawn):
                     group = [each for each in drawn if each.key == key]
-                    _train(study, task_of(group[0]), group, seed, min(lanes, n_trials), settings)
+                    task, width = task_of(group[0]), min(lanes, n_trials)
+                    record = trainer(
+                        task,
+                        np.array([each.rate for each in group]),
+                        np.full(len(group), seed),
+                        width=width,
+                        **settings,
+                    )
+                    _tell(study, group, record)
                     done += len(group)
                     tell(done, n_trials)
             except BaseException:
@@ -141,16 +155,7 @@ def _draw(trial: optuna.Trial, build_model: Callable[[Any], Any], name: str) -> 
     return _Drawn(trial, rate, repr((others, type(optimizer), config)))
 
 
-def _train(
-    study: optuna.Study,
-    task: TuningTask,
-    group: list[_Drawn],
-    seed: int,
-    width: int,
-    settings: dict[str, Any],
-) -> None:
-    rates = [each.rate for each in group]
-    record = train(task, rates, [seed] * len(rates), width=width, **settings)
+def _tell(study: optuna.Study, group: list[_Drawn], record: TrainingRecord) -> None:
     if record.interrupted:
         raise KeyboardInterrupt
     for each, score, diverged in zip(group, record.scores(), record.diverged, strict=True):

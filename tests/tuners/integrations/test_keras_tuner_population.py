@@ -71,6 +71,17 @@ def test_trials_train_as_lanes_and_keep_their_best_weights(make, data, caplog):
         assert model.evaluate(x[45:], y[45:], verbose=0) == pytest.approx(score, rel=1e-4)
 
 
+def test_a_pool_gives_the_same_scores_and_weights(make, data):
+    found = []
+    for workers in (1, 2):
+        tuner = make(max_trials=4, lanes=4, workers=workers, loss="mae", overwrite=True)
+        trials = search(tuner, data)
+        found.append([[trial.score for trial in trials], tuner.get_best_models(1)[0].get_weights()])
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    for alone, pooled in zip(found[0][1], found[1][1], strict=True):
+        np.testing.assert_array_equal(alone, pooled)
+
+
 def test_a_trial_that_diverges_fails_with_its_epoch(make, data):
     def wild(hp):
         model = line(hp)

@@ -56,6 +56,16 @@ def test_values_are_those_of_trials_trained_alone() -> None:
 
 
 @pytest.mark.slow
+def test_a_pool_gives_the_same_values() -> None:
+    values = []
+    for workers in (1, 2):
+        study = study_of()
+        run(study, workers=workers)
+        values.append([trial.value for trial in study.trials])
+    assert values[0] == values[1]
+
+
+@pytest.mark.slow
 def test_a_trial_that_diverges_is_failed() -> None:
     study = study_of()
     for rate in (1e-3, 1e3):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from search_spaces import TuningTask
 from tests.tuners.tasks import dense_model, make_task, small_tasks
 from tuners import compare, search, train
-from tuners.training.pool import TrainingPool, share_of, training_pool
+from tuners.training.pool import SENT_KEPT, TrainingPool, _Tasks, share_of, training_pool
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -37,6 +38,23 @@ if __name__ == "__main__":
 """
 
 
+UNGUARDED = """
+import numpy as np
+from search_spaces import TuningTask
+from tuners import search
+
+def build():
+    import keras
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+x = np.ones((8, 2), "float32")
+task = TuningTask("tiny", build, (x, x[:, 0]), (x, x[:, 0]))
+search(task, (0.01, 1.0), trials=2, epochs=1, splits=1, workers=2)
+"""
+
+
 def pid(tasks: dict[str, TuningTask]) -> int:
     time.sleep(1)  # so that the other process takes the next call
     assert list(tasks) == ["small"]
@@ -45,6 +63,10 @@ def pid(tasks: dict[str, TuningTask]) -> int:
 
 def sleep_for(_: Any, seconds: float) -> None:
     time.sleep(seconds)
+
+
+def end(_: Any) -> None:
+    os._exit(1)
 
 
 def fail(_: Any) -> None:
@@ -99,6 +121,57 @@ def test_search_and_comparison_train_in_a_pool(pool: TrainingPool) -> None:
     assert told == alones
     comparison = compare(task, 0.5, pairs=9, epochs=2, study=study, pool=pool)
     assert comparison.differences == compare(task, 0.5, pairs=9, epochs=2).differences
+
+
+@pytest.mark.slow
+def test_a_builder_that_no_module_has_is_sent_and_the_numbers_are_the_same() -> None:
+    task = make_task(dense_model("sgd"))
+    settings: dict[str, Any] = {"trials": 4, "epochs": 1, "splits": 2, "verbose": 0}
+    alone, sent = (search(task, (0.01, 1.0), workers=each, **settings) for each in (1, 2))
+    assert [trial.value for trial in sent.trials] == [trial.value for trial in alone.trials]
+    pairs = {"baseline": 0.01, "pairs": 2, "epochs": 1, "verbose": 0}
+    with training_pool(2) as own:  # started once for both
+        compared = [compare(task, 0.5, **pairs, pool=pool) for pool in (None, own)]
+    assert compared[0].differences == compared[1].differences
+
+
+def test_what_cannot_be_sent_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "open").open("w") as file:
+        task = make_task(lambda: file)
+        pool = TrainingPool(ThreadPoolExecutor(), 1, tmp_path)
+        with pytest.raises(ValueError, match=r"`workers` above 1 needs a task that can be sent"):
+            pool.name_of(task)
+
+
+def test_the_oldest_of_many_sent_tasks_is_forgotten(tmp_path: Path) -> None:
+    pool, tasks = TrainingPool(ThreadPoolExecutor(), 1, tmp_path), _Tasks()
+    sent = [make_task(dense_model("sgd")) for _ in range(SENT_KEPT + 1)]
+    names = [pool.name_of(task) for task in sent]
+    assert names == [pool.name_of(task) for task in sent]
+    assert len({id(tasks[name]) for name in names}) == len(names)
+    assert list(tasks) == names[1:]
+
+
+@pytest.mark.slow
+def test_a_script_without_a_guard_is_told_of_it(tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text(UNGUARDED)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 1
+    assert "InputError: `workers` above 1 starts processes that import the main" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_by_itself_is_no_mistake_of_the_script() -> None:
+    with training_pool(2) as pool:
+        assert pool is not None
+        for future in pool._started:
+            future.result()
+        with pytest.raises(RuntimeError, match="A training process ended by itself"):
+            list(pool.map(end, [()]))
 
 
 @pytest.mark.slow
