@@ -200,17 +200,19 @@ ODD: list[Any] = [
     float("inf"),
     float("nan"),
 ]
+MANY = [ODD[::4], pytest.param(ODD, marks=pytest.mark.table)]  # each draws a page
 ENTRIES = ("facts", "bounds", "curve", "choice", "comparison")
 ATTRIBUTES = (*ENTRIES, "settings", "gradient_steps", "worker x", SCRIPT)
 
 
-@pytest.mark.slow  # each example draws a page
+@pytest.mark.slow
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
+@pytest.mark.parametrize("values", MANY, ids=["some", "all"])
 def test_any_attribute_of_a_study_is_reported(
-    attribute: str, workplace: Path, capsys: pytest.CaptureFixture[str]
+    values: list[Any], attribute: str, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = make_study("journal:///study.log")
-    for place, value in enumerate(ODD if attribute in ENTRIES else ODD[:4]):
+    for place, value in enumerate(values if attribute in ENTRIES else values[:4]):
         study.set_user_attr(attribute, value)
         if place == 0:
             arguments = ["report", "--storage", "journal:///study.log", "--out", "o"]
@@ -223,11 +225,12 @@ def test_any_attribute_of_a_study_is_reported(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("known", [False, True])
-def test_facts_of_any_kind_are_reported(known: bool, workplace: Path) -> None:
+@pytest.mark.parametrize("values", MANY, ids=["some", "all"])
+def test_facts_of_any_kind_are_reported(values: list[Any], known: bool, workplace: Path) -> None:
     study = make_study("journal:///study.log")
     names = "task objective trials seed test_rows repeats_shared baseline_learning_rate command"
     names += " seconds_search steps_range_test epochs_search versions optimizer engine started"
-    for value in ODD:
+    for value in values:
         facts = dict.fromkeys(names.split() if known else ["further", SCRIPT, "lr02"], value)
         study.set_user_attr("facts", facts)
         write_report(study, workplace)

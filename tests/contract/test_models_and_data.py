@@ -284,9 +284,9 @@ WEIGHTS = np.linspace(0.1, 2, 24).astype("float32")
     "options",
     [
         {"class_weight": {0: 1.0, 1: 3.0}},
-        {"batch_size": 1},
+        pytest.param({"batch_size": 1}, marks=pytest.mark.table),
         {"batch_size": 7},  # with a short last batch
-        {"batch_size": 100},
+        pytest.param({"batch_size": 100}, marks=pytest.mark.table),
         {"resplit": "shuffle"},
     ],
     ids=str,

@@ -15,7 +15,7 @@ NAMES = ("keras_tuner_bayesian", "keras_tuner_hyperband")
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer:UserWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.slow
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.table), "after"])
 @pytest.mark.parametrize("name", NAMES)
 def test_runs_and_narrows(name: str, when: str, tmp_path: Path) -> None:
     main = runpy.run_path(str(EXAMPLES / f"{name}_{when}.py"))["main"]

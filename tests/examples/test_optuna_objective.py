@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["before", "after"])
+@pytest.mark.parametrize("name", [pytest.param("before", marks=pytest.mark.table), "after"])
 def test_runs_and_narrows(name: str) -> None:
     script = EXAMPLES / f"optuna_objective_{name}.py"
     run = subprocess.run(

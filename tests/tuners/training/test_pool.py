@@ -110,29 +110,15 @@ def test_lanes_are_shared_and_train_as_in_one_process(pool: TrainingPool) -> Non
 
 
 @pytest.mark.slow
-def test_search_and_comparison_train_in_a_pool(pool: TrainingPool) -> None:
-    task = make_task(dense_model("sgd"))
-    settings: dict[str, Any] = {"trials": 6, "epochs": 2}
-    study, alone = (
-        search(task, (0.01, 1.0), pool=pool, **settings),
-        search(task, (0.01, 1.0), **settings),
-    )
-    told, alones = ([(t.params, t.value) for t in each.trials] for each in (study, alone))
-    assert told == alones
-    comparison = compare(task, 0.5, pairs=9, epochs=2, study=study, pool=pool)
-    assert comparison.differences == compare(task, 0.5, pairs=9, epochs=2).differences
-
-
-@pytest.mark.slow
-def test_a_builder_that_no_module_has_is_sent_and_the_numbers_are_the_same() -> None:
+def test_a_search_sends_a_builder_that_no_module_has(pool: TrainingPool) -> None:
     task = make_task(dense_model("sgd"))
     settings: dict[str, Any] = {"trials": 4, "epochs": 1, "splits": 2, "verbose": 0}
     alone, sent = (search(task, (0.01, 1.0), workers=each, **settings) for each in (1, 2))
     assert [trial.value for trial in sent.trials] == [trial.value for trial in alone.trials]
-    pairs = {"baseline": 0.01, "pairs": 2, "epochs": 1, "verbose": 0}
-    with training_pool(2) as own:  # started once for both
-        compared = [compare(task, 0.5, **pairs, pool=pool) for pool in (None, own)]
-    assert compared[0].differences == compared[1].differences
+    pairs: dict[str, Any] = {"baseline": 0.01, "pairs": 9, "epochs": 1, "verbose": 0}
+    whole = compare(task, 0.5, **pairs).differences
+    assert compare(task, 0.5, **pairs, pool=pool).differences == whole
+    assert compare(task, 0.5, **pairs, pool=pool, study=alone).differences == whole
 
 
 def test_what_cannot_be_sent_is_refused(tmp_path: Path) -> None:

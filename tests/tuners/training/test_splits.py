@@ -30,7 +30,11 @@ def resplit(seed: int) -> tuple[Any, Any]:
     return (x[kept], y[kept]), (x[held], y[held])
 
 
-@pytest.mark.parametrize("way", ["shuffle", resplit], ids=["shuffle", "a function"])
+@pytest.mark.parametrize(
+    "way",
+    ["shuffle", pytest.param(resplit, marks=pytest.mark.table)],
+    ids=["shuffle", "a function"],
+)
 def test_each_lane_has_rows_of_its_own_unless_asked_otherwise(way: Any) -> None:
     task = TuningTask("own", dense_model(), *halves(), batch_size=16, resplit=way)
     stacked = train(task, **LANES)
