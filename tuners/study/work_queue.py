@@ -248,7 +248,8 @@ def _hold(
         attributes = {PLACE: place}
     attributes.pop(WORKER, None)  # who held it before
     try:
-        trial.set_user_attr(WORKER, work.worker)
+        if unit.user_attrs.get(WORKER) != work.worker:  # what was begun here bears the name already
+            trial.set_user_attr(WORKER, work.worker)
         sign(work.study, unit)
         for name, value in attributes.items():
             trial.set_user_attr(name, value)

@@ -147,9 +147,8 @@ class TrainingPool:
         started = time.perf_counter()
         shares = self.shares(np.arange(len(seeds)))
         settings |= {"epochs": epochs, "width": max(width, len(seeds))}
-        calls = [
-            (self.name_of(task), learning_rates[part], seeds[part], settings) for part in shares
-        ]
+        name = self.name_of(task)
+        calls = [(name, learning_rates[part], seeds[part], settings) for part in shares]
         records: list[TrainingRecord] = []
         done = 0
         for record, part in zip(self.map(_train, calls), shares, strict=True):

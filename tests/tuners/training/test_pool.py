@@ -110,12 +110,17 @@ def test_lanes_are_shared_and_train_as_in_one_process(pool: TrainingPool) -> Non
 
 
 @pytest.mark.slow
-def test_a_search_sends_a_builder_that_no_module_has(pool: TrainingPool) -> None:
+def test_search_and_comparison_train_in_a_pool(pool: TrainingPool) -> None:
     task = make_task(dense_model("sgd"))
-    settings: dict[str, Any] = {"trials": 4, "epochs": 1, "splits": 2, "verbose": 0}
-    alone, sent = (search(task, (0.01, 1.0), workers=each, **settings) for each in (1, 2))
-    assert [trial.value for trial in sent.trials] == [trial.value for trial in alone.trials]
-    pairs: dict[str, Any] = {"baseline": 0.01, "pairs": 9, "epochs": 1, "verbose": 0}
+    settings: dict[str, Any] = {"trials": 6, "epochs": 2, "verbose": 0}
+    alone, *others = (
+        search(task, (0.01, 1.0), **each, **settings)
+        for each in ({}, {"workers": 2}, {"pool": pool})
+    )
+    told = [(trial.params, trial.value) for trial in alone.trials]
+    for other in others:
+        assert [(trial.params, trial.value) for trial in other.trials] == told
+    pairs: dict[str, Any] = {"baseline": 0.01, "pairs": 9, "epochs": 2, "verbose": 0}
     whole = compare(task, 0.5, **pairs).differences
     assert compare(task, 0.5, **pairs, pool=pool).differences == whole
     assert compare(task, 0.5, **pairs, pool=pool, study=alone).differences == whole
