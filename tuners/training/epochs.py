@@ -100,6 +100,10 @@ class _Chunk:
         self.plan, self.program, self.lanes, self.padded = plan, program, lanes, padded
         self.seeds = plan.seeds[padded]
         self.train, self.validation = chunk_rows(task, program, self.seeds, resplit=plan.resplit)
+        self.test: dict[str, Any] | None = None
+        if plan.test_curves:
+            tests = [task.split(int(s) if plan.resplit else None)[2] for s in self.seeds]
+            self.test = stacked([rows_of(test) for test in tests if test is not None], "test")
         self.count = tf.nest.flatten(self.train)[0].shape[0 if program.shared_rows else 1]
         self.batch = min(task.batch_size, self.count)
         steps = -(-self.count // self.batch)
@@ -140,6 +144,9 @@ class _Chunk:
             losses, rows = np.concatenate([losses, last]), np.append(rows, tail)
         values = {"loss": np.average(losses, axis=0, weights=rows), **program.metrics()}
         values |= self.evaluate()
+        if self.test is not None:
+            found = program.evaluate(self.test, shared=False, batch=batch)
+            values |= {f"test_{name}": value for name, value in found.items()}
         dead = ~(np.isfinite(values["loss"]) & np.isfinite(values["val_loss"]))
         program.alive.assign(program.alive.numpy() & ~dead)
         real = slice(len(self.lanes))

@@ -182,7 +182,7 @@ class TrainingRecord:
         if self.objective == "val_loss":
             seen = np.column_stack([self.initial_val_loss, values])
         worst = np.where(np.isfinite(seen), seen, -np.inf).max(axis=1)
-        steady = _lowest_mean(values, score_window(values.shape[1]))
+        steady = lowest_mean(values, score_window(values.shape[1]))
         found = np.where(self.diverged, worst, steady)
         return sign * np.where(np.isfinite(found), found, np.nan)
 
@@ -192,7 +192,7 @@ def score_window(epochs: int) -> int:
     return max(1, round(SCORED_SHARE * epochs))
 
 
-def _lowest_mean(values: np.ndarray, window: int) -> np.ndarray:
+def lowest_mean(values: np.ndarray, window: int) -> np.ndarray:
     """Return the lowest mean of so many values in a row, (lanes,); what is shorter is its mean."""
     rows = []
     for row in values:
@@ -242,6 +242,7 @@ class Plan:
     stop_lanes: Callable[[int, np.ndarray], np.ndarray] | None
     callbacks: tuple[Any, ...]
     width: int
+    test_curves: bool = False
 
     def score(self, curves: Curves) -> np.ndarray:
         """Return the objective's curves (lanes, epochs), turned so that lower is better."""

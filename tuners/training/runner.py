@@ -34,6 +34,7 @@ def train(
     stop_lanes: Callable[[int, np.ndarray], np.ndarray] | None = None,
     callbacks: Sequence[Any] | None = None,
     width: int = 1,
+    test_curves: bool = False,
 ) -> TrainingRecord:
     """Train one lane for each (rate, seed) pair and return their curves.
 
@@ -60,6 +61,8 @@ def train(
         width: Use the compiled program that this many lanes would get, even where there are
             fewer. The last bits of a sum depend on a program's size, so that calls of one
             `width` give a lane the same numbers whoever trains beside it.
+        test_curves: Evaluate each lane's test rows after each epoch too, as metrics "test_loss"
+            and so on: for benchmarks. What chooses must not read them.
 
     Returns:
         The curves, best epochs, divergence, and how it was run and why.
@@ -96,7 +99,10 @@ def train(
         stop_lanes=stop_lanes,
         callbacks=tuple(callbacks or ()),
         width=check_whole(width, "width"),
+        test_curves=test_curves,
     )
+    if test_curves and task.test is None:
+        raise InputError("`test_curves` needs test rows, but `task` has none; pass test=(x, y).")
     return epoch_training.run_epochs(task, plan, how)
 
 

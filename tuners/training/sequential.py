@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import keras
@@ -76,11 +77,17 @@ class _Watch(keras.callbacks.Callback):
     """Writes a lane's epochs into the curves, keeps weights, stops on a non-finite loss."""
 
     def __init__(
-        self, plan: Plan, curves: Curves, lane: int, progress: Progress, data: Any
+        self,
+        plan: Plan,
+        curves: Curves,
+        lane: int,
+        progress: Progress,
+        data: Any,
+        evaluate_test: Callable[[Any], dict[str, float]] | None = None,
     ) -> None:
         super().__init__()
         self.plan, self.curves, self.lane, self.progress = plan, curves, lane, progress
-        self.data, self.best = data, np.inf
+        self.data, self.best, self.evaluate_test = data, np.inf, evaluate_test
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if isinstance(self.data, _Batches):
@@ -92,6 +99,9 @@ class _Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = scalars(logs or {})
+        if self.evaluate_test is not None:
+            found = self.evaluate_test(self.model)
+            logs |= {f"test_{name}": value for name, value in found.items()}
         if not (np.isfinite(logs["loss"]) and np.isfinite(logs.get("val_loss", 0.0))):
             self.curves.diverged_epoch[self.lane] = epoch
             logs = dict.fromkeys(logs, np.nan)
@@ -116,7 +126,10 @@ def run_epochs(task: TuningTask, plan: Plan, curves: Curves, progress: Progress)
     """Train each lane of a plan with one `model.fit`, writing into `curves`."""
     models = lane_models(task, plan.seeds)
     for lane, (model, rate, seed) in enumerate(zip(models, plan.rates, plan.seeds, strict=True)):
-        train, validation, *_ = task.split(int(seed) if plan.resplit else None)
+        train, validation, test = task.split(int(seed) if plan.resplit else None)
+        evaluate_test = None
+        if plan.test_curves:
+            evaluate_test = partial(_evaluate, data=test, batch=task.batch_size)
         set_rate(model, float(rate), plan.epochs * steps_per_epoch(task))
         order_seed = int(plan.seeds[0] if plan.same_batches else seed)
         fitted, options = _fit_data(task, train, order_seed)
@@ -128,7 +141,10 @@ def run_epochs(task: TuningTask, plan: Plan, curves: Curves, progress: Progress)
                 fitted,
                 epochs=plan.epochs,
                 validation_data=watched,
-                callbacks=[_Watch(plan, curves, lane, progress, fitted), *plan.callbacks],
+                callbacks=[
+                    _Watch(plan, curves, lane, progress, fitted, evaluate_test),
+                    *plan.callbacks,
+                ],
                 verbose=0,
                 **options,
                 **({} if is_dataset(validation) else {"validation_batch_size": task.batch_size}),
