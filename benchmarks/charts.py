@@ -1,99 +1,195 @@
-"""The charts of the documentation, from what the benchmarks stored to Matplotlib's figures."""
+"""The charts of the documentation, from what the benchmarks stored to Matplotlib's figures.
+
+python -m benchmarks.charts     writes the picture of the README again (`make docs` does it too)
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
+from PIL import Image
 
-from search_spaces._picture import rate_axis
+from benchmarks import stored
 from tuners.figures.style import (
     BLUE,
+    GREEN,
     INK,
     ORANGE,
+    PURPLE,
+    RED,
     SOFT,
     WIDE,
     legend_above,
     new_figure,
+    png,
     styled,
 )
 
-LEAST = 0.002  # an excess below it is drawn there, since 0 has no place on a log axis
+README_PICTURE = Path(__file__).parent.parent / "docs" / "quality.png"
+OURS = "ours, as it is"
+# what is drawn: colour and dashes; tables have all methods
+LINES = {
+    OURS: (BLUE, "-"),
+    "Optuna TPE": (ORANGE, "-"),
+    "Optuna GP": (ORANGE, "--"),
+    "KerasTuner Bayesian": (GREEN, "-"),
+    "KerasTuner Hyperband": (GREEN, "--"),
+    "Optuna ASHA": (PURPLE, "--"),
+    "NePS PriorBand": (PURPLE, "-"),
+    "random": (SOFT, "-"),
+    "top after one epoch": (SOFT, "--"),
+    "race, no range test": (RED, "--"),
+}
+MARKS = {
+    "our range test's suggestion": (BLUE, "o"),
+    "fastai's valley": (INK, "^"),
+    "Keras's default rate": (INK, "s"),
+}
+HIGHEST = 0.4  # mean excess at which the axis ends
+
+
+def lines_of(results: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the points of each method, by its name."""
+    return {line["method"]: line["points"] for line in results["lines"]}
 
 
 @styled
-def bounds_of_tasks(results: Mapping[str, Any], width: int = WIDE) -> Figure:
-    """Draw each task's rates as good as the best, and the bounds of its range tests.
+def quality_by_cost(results: Mapping[str, Any], width: int = WIDE) -> Figure:
+    """Draw the mean excess and the share as good as the best against trainings spent.
 
     Args:
-        results: Of `benchmarks.bounds_quality`.
+        results: Of `benchmarks.quality`.
         width: Pixels.
     """
-    tasks = sorted(results["tasks"], key=lambda task: (task["held_out"], task["as_good_rates"]))
-    figure, (ax,) = new_figure(width, 60 + 9 * len(tasks))
-    for place, task in enumerate(tasks):
-        ax.plot(
-            task["as_good_rates"],
-            (place, place),
-            color=SOFT,
-            alpha=0.45,
-            linewidth=6,
-            solid_capstyle="round",  # one rate of the grid alone is a dot
-            label="as good as the best rate",
-        )
-        held_out = task["held_out"]
-        ax.plot(
-            (task["low"], task["high"]),
-            (place, place),
-            color=ORANGE if held_out else BLUE,
-            linewidth=1.8,
-            label="bounds, task set aside" if held_out else "bounds, task developed on",
-        )
-    ends = [rate for task in tasks for rate in (*task["as_good_rates"], task["low"], task["high"])]
-    rate_axis(ax, ends)
-    ax.yaxis.set_major_locator(NullLocator())
-    ax.margins(y=0.02)
+    wide = width > 500
+    figure, (left, right) = new_figure(width, 380 if wide else 640, *((1, 2) if wide else (2, 1)))
+    for ax, key in ((left, "mean"), (right, "equal")):
+        _draw_methods(ax, lines_of(results), key)
+        ax.set_xlabel("trainings spent, range test counted")
+    left.set_title("test loss above the best rate's, mean")
+    left.set_ylim(0, HIGHEST)
+    right.set_title("named rates as good as the best")
+    right.set_ylim(0, 1)
     legend_above(figure)
     return figure
 
 
+def _draw_methods(ax: Axes, lines: Mapping[str, list[dict[str, Any]]], key: str) -> None:
+    for name, (colour, dashes) in LINES.items():
+        if points := [point for point in lines.get(name, []) if point["budget"]]:
+            x = [point["budget"] for point in points]
+            own = 2.6 if name == OURS else 1.5
+            ax.plot(
+                x,
+                [p[key] for p in points],
+                color=colour,
+                linestyle=dashes,
+                linewidth=own,
+                marker="o" if name == OURS else None,
+                markersize=5,
+                label=name,
+            )
+            low, high = zip(*(point[f"{key}_interval"] for point in points), strict=True)
+            shade = 0.16 if name == OURS else 0.05
+            ax.fill_between(x, low, high, color=colour, alpha=shade, linewidth=0)
+    for name, (colour, marker) in MARKS.items():
+        if name in lines:
+            point = lines[name][-1]
+            place = max(point["cost"], 0.25)
+            ax.plot(place, point[key], marker, color=colour, markersize=8, label=name)
+    _cost_axis(ax, (1, 2, 4, 8, 16, 33))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+
+
+def _cost_axis(ax: Axes, ticks: Sequence[float]) -> None:
+    ax.set_xscale("log")
+    ax.set_xlim(0.2, 36)
+    ax.set_xticks([0.25, *ticks], ["0", *(f"{value:g}" for value in ticks)])
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
 @styled
-def excess_by_way(results: Mapping[str, Any], width: int = WIDE) -> Figure:
-    """Draw how far the named rate's test loss lies above the best, by way and group of tasks.
+def quality_by_seconds(results: Mapping[str, Any], width: int = WIDE) -> Figure:
+    """Draw the mean excess against the time that it takes for a small and for a large model.
 
     Args:
-        results: Of `benchmarks.search_efficiency`.
+        results: Of `benchmarks.quality`, with `seconds_of` each model.
         width: Pixels.
     """
-    groups = results["groups"]
-    names = [name for name in ("held out", "developed on") if name in groups]
-    ways = list(dict.fromkeys(way for name in names for way in groups[name]["ways"]))
-    figure, axes = new_figure(width, 70 + 30 * len(ways) * len(names), rows=len(names))
-    for ax, name in zip(axes, names, strict=True):
-        ax.set_title(f"{groups[name]['tasks']} tasks {name}")
-        for place, way in enumerate(reversed(ways)):
-            found = groups[name]["ways"].get(way)
-            if found is None:
-                ax.text(LEAST * 1.1, place, "not run", color=SOFT, va="center")
-                continue
-            median, most = (max(found[part], LEAST) for part in ("median", "excess_90"))
-            colour = BLUE if way == "ours" else ORANGE
-            ax.plot((median, most), (place, place), color=SOFT, linewidth=1.2)
-            ax.plot(median, place, "o", color=colour, markersize=8, label=f"median, {_who(way)}")
-            ax.plot(most, place, "|", color=INK, markersize=13, label="90th percentile")
-        ax.set_yticks(range(len(ways)), list(reversed(ways)))
-        ax.set_ylim(-0.6, len(ways) - 0.4)
+    wide = width > 500
+    models = results["seconds_of"]
+    shape = (1, len(models)) if wide else (len(models), 1)
+    figure, axes = new_figure(width, 360 if wide else 600, *shape)
+    lines = lines_of(results)
+    for ax, model in zip(axes, models, strict=True):
+        for name, (colour, dashes) in LINES.items():
+            points = [point for point in lines.get(name, []) if point["budget"]]
+            x = [seconds(point, model) for point in points]
+            own = 2.6 if name == OURS else 1.5
+            ax.plot(
+                x,
+                [p["mean"] for p in points],
+                color=colour,
+                linestyle=dashes,
+                linewidth=own,
+                marker="o" if name == OURS else None,
+                markersize=5,
+                label=name,
+            )
+        ax.set_title(model["model"])
         ax.set_xscale("log")
-        ax.set_xlim(LEAST, 4)
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 3) if width > 500 else (1,)))
-        ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
-    axes[-1].set_xlabel("test loss above the best rate's (log scale)")
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.set_xlabel("seconds")
+        ax.set_ylim(0, HIGHEST)
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
     legend_above(figure)
     return figure
 
 
-def _who(way: str) -> str:
-    return "ours" if way == "ours" else "others"
+def seconds(point: Mapping[str, Any], model: Mapping[str, Any]) -> float:
+    """Return how long the trainings of a point take with a model.
+
+    Args:
+        point: Trainings of range tests, alone and together.
+        model: Seconds of one training by `model.fit`, of one among several, of compilation, and
+            of a range test.
+
+    Example:
+        >>> point = {"tests": 1.0, "alone": 0.0, "together": 32.0}
+        >>> seconds(point, {"alone": 10.0, "together": 1.0, "compilation": 6.0, "range_test": 4.0})
+        42.0
+    """
+    found = point["alone"] * model["alone"] + point["together"] * model["together"]
+    found += model["compilation"] if point["together"] else 0.0
+    return found + (model["range_test"] if point["tests"] > 0 else 0.0)
+
+
+def digest(results: Any) -> str:
+    """Return what tells two results apart, to know whether a picture is of these."""
+    return hashlib.sha256(json.dumps(results, sort_keys=True).encode()).hexdigest()
+
+
+def picture_is_of(results: Any, path: Path = README_PICTURE) -> bool:
+    """Whether a picture was drawn from some results."""
+    if not path.exists():
+        return False
+    with Image.open(path) as image:
+        return image.info.get("results") == digest(results)
+
+
+def write_picture(results: Mapping[str, Any], path: Path = README_PICTURE) -> None:
+    """Draw the README's figure, unless it is there already."""
+    if picture_is_of(results, path):
+        return
+    path.write_bytes(png(quality_by_cost(results), metadata={"results": digest(results)}))
+
+
+if __name__ == "__main__":
+    write_picture(stored.read("quality")["results"])

@@ -25,14 +25,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.policies.methods import BUDGETS, MOST, Method, methods
+from benchmarks.budgets import BUDGETS, MOST
+from benchmarks.policies.methods import Method, methods
 from benchmarks.replay import CUT, Named, World, best_rate, named_within, played, replay
-from benchmarks.stored import add_out, write
+from benchmarks.stored import add_out, read, write
 from benchmarks.truth import DECLARED, Truth, load_truth, stored_tasks
 from tuners.curves.loss_curve import LossCurve
 
 DRAWS = 2_000  # of the data sets, for an interval
 LEVEL = 0.95
+HUGE = 1e6  # an excess in place of one that is not finite
 TELLS = 0.005  # standard error, as a share of the loss, with which a task tells 1 %
 
 
@@ -79,7 +81,9 @@ def replay_task(name: str, wanted: Sequence[str] | None, finished: bool) -> list
 def _quiet() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import optuna
+    import threadpoolctl
 
+    threadpoolctl.threadpool_limits(1)  # small matrices: threads would wait for each other
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
     try:
@@ -104,7 +108,7 @@ def _by_budget(method: Method, world: World) -> dict[int, Named]:
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
     """Return the measures of the replays of one method within one budget."""
-    excess = np.array([row.excess for row in rows])
+    excess = np.minimum([row.excess for row in rows], HUGE)
     equal = np.array([row.equal for row in rows], float)
     sets = np.array([row.data_set for row in rows])
     return {
@@ -298,6 +302,7 @@ def main() -> None:
     results = gather(rows, [describe_task(truth) for truth in truths])
     results["bounds"] = gather_bounds([b for truth in truths for b in describe_bounds(truth)])
     results["seconds"] = time.perf_counter() - started
+    results["seconds_of"] = read("seconds")["results"]
     show(results)
     print(f"bounds: {results['bounds']}\n{results['seconds']:.0f} s")
     whole = not (options.methods or options.tasks)

@@ -315,11 +315,11 @@ def replay(make: Maker, world: World, most: float = np.inf) -> list[Named]:
 
 
 def _new_epochs(world: World, training: Training, trained: dict[tuple[float, int], int]) -> int:
-    """Return the epochs that were not trained yet, and count them as trained."""
+    """Return the epochs to pay for: all of them, unless it goes on with an earlier training."""
     key, epochs = (training.learning_rate, training.split), world.epochs(training.share)
     before = trained.get(key, 0)
     trained[key] = max(epochs, before)
-    return trained[key] - before
+    return epochs - before if epochs > before else epochs
 
 
 def named_within(named: Sequence[Named], budget: float, default: float) -> Named:

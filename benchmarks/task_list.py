@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.models import (
@@ -47,6 +48,11 @@ def task(
     return BenchmarkTask(
         name, world, layers, optimizer, batch_size, epochs, settings or {}, **others
     )
+
+
+def on_splits(splits: int, *tasks: BenchmarkTask) -> tuple[BenchmarkTask, ...]:
+    """Return the tasks with so many splits, but for those that have more."""
+    return tuple(replace(each, splits=max(each.splits, splits)) for each in tasks)
 
 
 def categories(world: str, width: int, *units: int) -> Layers:
@@ -139,6 +145,7 @@ TABLES = (
     task("loans", "mlp adam", dense(64), "Adam", 32, 15),
     task("loans", "linear adagrad", dense(), "Adagrad", 32, 20),
     task("taxi", "mlp adam", dense(32), "Adam", 32, 8),
+    task("taxi", "short adam", dense(32), "Adam", 128, 5),
     task("taxi", "logistic momentum", dense(), "SGD", 64, 12, MOMENTUM),
     task("deliveries", "mlp adamw", dense(64, 32), "AdamW", 64, 25),
     task("deliveries", "raw sgd", dense(32, activation="tanh"), "SGD", 32, 20, raw_target=True),
@@ -155,7 +162,8 @@ TABLES = (
 )
 
 # 10,000 test rows to a split
-LARGE_TABLES = (
+LARGE_TABLES = on_splits(
+    16,
     task("diamonds", "mlp adam", dense(64, 32), "Adam", 64, 15),
     task("diamonds", "raw sgd", dense(32), "SGD", 64, 15, raw_target=True),
     task("diamonds", "cosine momentum", dense(48), "SGD", 64, 15, NESTEROV, schedule="cosine"),
@@ -163,7 +171,9 @@ LARGE_TABLES = (
     task("flights", "embedded adagrad", categories("flights", 8, 32), "Adagrad", 128, 12),
     task("fertility", "logistic sgd", dense(), "SGD", 64, 10, loss="binary_crossentropy"),
     task("fertility", "mlp rmsprop", dense(24), "RMSprop", 128, 12),
+    task("fertility", "mlp adam", dense(24, 24), "Adam", 256, 12),
     task("wages", "mlp adamax", dense(32), "Adamax", 64, 12),
+    task("wages", "linear mae momentum", dense(), "SGD", 64, 12, MOMENTUM, loss="mae"),
     task("wages", "raw huber adam", dense(32), "Adam", 64, 12, loss="huber", raw_target=True),
     task("car crashes", "mlp adam", dense(32), "Adam", 64, 12),
     task("doctor visits, Germany", "mlp adamw", dense(32), "AdamW", 128, 12),
@@ -179,30 +189,34 @@ LARGE_TABLES = (
         12,
         schedule="warm-up and cosine",
     ),
+    task("chemistry scores", "huber nadam", dense(32), "Nadam", 128, 12, loss="huber"),
     task("rodents", "mlp adam", dense(48), "Adam", 64, 20),
     task("rodents", "averaged adam", dense(48), "Adam", 64, 15, averaged=True),
 )
 
-FUNCTIONS = (
+FUNCTIONS = on_splits(
+    16,
     task("friedman 1", "mlp adam", dense(48), "Adam", 32, 20),
+    task("friedman 1", "long adamax", dense(32), "Adamax", 32, 80),
     task("friedman 1", "exponential sgd", dense(32), "SGD", 32, 20, schedule="exponential"),
     task("friedman 2", "raw rmsprop", dense(32), "RMSprop", 32, 20, raw_target=True),
     task("friedman 2", "tanh momentum", dense(32, activation="tanh"), "SGD", 32, 20, MOMENTUM),
     task("moons", "mlp sgd", dense(24), "SGD", 16, 40),
     task("moons", "mlp adam", dense(24, 24), "Adam", 16, 30, loss="binary_crossentropy"),
-    task("quantiles", "mlp nadam", dense(32), "Nadam", 64, 20),
+    task("quantiles", "mlp nadam", dense(32), "Nadam", 64, 20, splits=48),
     task("quantiles", "batch norm sgd", batch_norm(32), "SGD", 32, 15),
     task("roll", "mlp adam", dense(32, 32), "Adam", 16, 50),
     task("teacher", "mlp adam", dense(48), "Adam", 32, 15),
     task("teacher", "cosine lion", dense(48), "Lion", 64, 20, schedule="cosine"),
     task("blobs", "mlp adamw", dense(48, activation="gelu"), "AdamW", 64, 15),
     task("blobs", "softmax sgd", dense(), "SGD", 32, 15),
+    task("blobs", "softmax adagrad", dense(), "Adagrad", 64, 15),
     task("parity", "mlp adam", dense(32), "Adam", 32, 20),
     task("parity", "tanh momentum", dense(32, activation="tanh"), "SGD", 32, 30, MOMENTUM),
     task("heavy tails", "mae adam", dense(32), "Adam", 32, 12, loss="mae"),
     task("heavy tails", "linear sgd", dense(), "SGD", 32, 12),
-    task("arrivals", "mlp adam", dense(32), "Adam", 32, 15),
-    task("arrivals", "averaged rmsprop", dense(32), "RMSprop", 64, 15, averaged=True),
+    task("arrivals", "mlp adam", dense(32), "Adam", 32, 15, splits=48),
+    task("arrivals", "averaged rmsprop", dense(32), "RMSprop", 64, 15, averaged=True, splits=24),
     task("waves", "deep adam", dense(32, 32, 32), "Adam", 32, 30),
     task("waves", "tanh large start sgd", dense(64, activation="tanh", scale=8.0), "SGD", 16, 20),
     task("pendulum", "mlp adam", dense(48, 48, activation="tanh"), "Adam", 32, 25),
@@ -222,7 +236,7 @@ SEQUENCES_AND_IMAGES = (
     task("shapes", "augmented cnn adam", augmented_cnn(6), "Adam", 64, 12, splits=6),
     task("shapes", "mlp sgd", lambda layers: [layers.Flatten(), *dense(48)(layers)], "SGD", 32, 20),
     task("strokes", "cnn adam", cnn, "Adam", 64, 12),
-    task("characters", "mlp adam", embedded_letters(len(LETTERS), 48), "Adam", 128, 12),
+    task("characters", "mlp adam", embedded_letters(len(LETTERS), 48), "Adam", 128, 12, splits=16),
     task(
         "characters",
         "transformer adamw",

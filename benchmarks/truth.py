@@ -212,11 +212,11 @@ def write_truth(
     diverged: NDArray[np.bool_],
     rates: Values,
     facts: dict[str, Any],
-    folder: Path = FOLDER,
+    folder: Path | None = None,
 ) -> Path:
     """Write a task's file: all numbers rounded to `BITS`, so that they compress."""
-    folder.mkdir(exist_ok=True)
     path = file_of(name, folder)
+    path.parent.mkdir(exist_ok=True)
     rounded = {key: rounded_bits(value) for key, value in (arrays | {"start": start}).items()}
     part = path.with_suffix(".part")
     with part.open("wb") as file:
@@ -239,9 +239,9 @@ def rounded_bits(values: Any) -> NDArray[np.float32]:
     return np.ldexp(np.round(mantissa * 2**BITS) / 2**BITS, exponent).astype(np.float32)
 
 
-def file_of(name: str, folder: Path = FOLDER) -> Path:
+def file_of(name: str, folder: Path | None = None) -> Path:
     """Return the file of a task."""
-    return folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.npz"
+    return (folder or FOLDER) / f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}.npz"
 
 
 @cache
@@ -251,13 +251,13 @@ def set_aside() -> frozenset[str]:
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
 
-def load_truth(name: str, *, finished: bool = False, folder: Path = FOLDER) -> Truth:
+def load_truth(name: str, *, finished: bool = False, folder: Path | None = None) -> Truth:
     """Return the stored truth of a task.
 
     Args:
         name: Of the task.
         finished: Whether a finished method looks, which alone may read what is set aside.
-        folder: Where the files are.
+        folder: Where the files are; None for `FOLDER`.
 
     Raises:
         ValueError: The task has no file; or its data set is set aside.
@@ -303,6 +303,28 @@ def stored_tasks(*, aside: bool = False) -> list[BenchmarkTask]:
         for task in TASKS
         if file_of(task.name).exists() and (task.data_set in set_aside()) == aside
     ]
+
+
+def overview() -> dict[str, Any]:
+    """Return how much truth is stored, in numbers for the documentation; no loss is read."""
+    facts = []
+    for task in TASKS:
+        if (path := file_of(task.name)).exists():
+            with np.load(path) as stored:
+                facts.append(json.loads(str(stored["facts"])) | {"epochs": task.epochs})
+    sets = {each["data_set"] for each in facts}
+    steps = [each["epochs"] * each["batches"] for each in facts]
+    size = sum(path.stat().st_size for path in FOLDER.glob("*.npz"))
+    return {
+        "tasks": len(facts),
+        "data_sets": len(sets),
+        "steps": (min(steps), max(steps)),
+        "schedules": sum(each["schedule"] is not None for each in facts),
+        "averaged": sum(each["averaged"] for each in facts),
+        "megabytes": round(size / 1e6),
+        "aside": sum(each["data_set"] in set_aside() for each in facts),
+        "aside_sets": len(sets & set_aside()),
+    }
 
 
 def _only_some_cores(processes: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import posixpath
 import re
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # benchmarks are not installed
 
 from benchmarks import charts, stored  # noqa: E402
+from benchmarks.budgets import BUDGETS  # noqa: E402
+from benchmarks.truth import overview  # noqa: E402
 from tuners.figures.style import NARROW, svg  # noqa: E402
 from tuners.figures.words import rate  # noqa: E402
 from tuners.report.checks import Check, run_checks  # noqa: E402
@@ -40,6 +43,12 @@ PAGES = {
 }
 WIDE = 700  # pixels of a page's column
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def on_pre_build(config: MkDocsConfig) -> None:
+    """Draw the README's figure where the benchmark has newer results."""
+    del config
+    charts.write_picture(stored.read("quality")["results"])
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -71,16 +80,47 @@ def environment() -> jinja2.Environment:
     found = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     found.globals |= {"read": lambda name: stored.read(name)["results"], "origin": origin}
     found.globals |= {"chart": chart, "count": count, "checks": checks()}
+    found.globals |= {"truth": overview(), "budgets": BUDGETS, "by_name": by_name}
+    found.globals |= {"at": at, "against": against}
     found.tests["match"] = lambda text, start: text.startswith(start)
     found.filters |= {
         "rate": lambda value: whole(rate(value)),
         "percent": lambda value: f"{100 * value:,.0f} %",
-        "excess": lambda value: f"{100 * value:,.{int(value < 0.0995)}f} %",
+        "excess": excess,
+        "most": lambda value: excess(value) if value < 10 else "over 1,000 %",
+        "points": lambda pair: (
+            whole(f"{100 * pair['mean']:+.1f}")
+            + " ({:+.1f} to {:+.1f})".format(*(100 * end for end in pair["interval"]))
+        ),
+        "signed_percent": lambda value: whole(f"{100 * value:+.1f} %"),
+        "middle": statistics.median,
+        "average": statistics.fmean,
         "signed": lambda value: whole(f"{value:+.4f}"),
         "milliseconds": lambda seconds: f"{1000 * seconds:.0f} ms",
         "megabytes": lambda size: f"{size / 1e6:.2f} MB",
     }
     return found
+
+
+def excess(value: float) -> str:
+    """Return a share in percent, with a decimal below ten."""
+    return f"{100 * value:,.{int(abs(value) < 0.0995)}f} %"
+
+
+def by_name(lines: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the methods of `benchmarks.quality` by their names."""
+    return {line["method"]: line for line in lines}
+
+
+def at(points: list[dict[str, Any]], budget: int) -> dict[str, Any] | None:
+    """Return a method's figures within a budget, None where it has none."""
+    return next((point for point in points if point["budget"] == budget), None)
+
+
+def against(results: dict[str, Any], method: str, budget: int) -> dict[str, Any] | None:
+    """Return how a method differs from ours within a budget, None where it was not compared."""
+    found = (d for d in results["against"] if (d["method"], d["budget"]) == (method, budget))
+    return next(found, None)
 
 
 def whole(number: str) -> str:
@@ -120,7 +160,7 @@ def chart(name: str, alt: str) -> str:
     """Return a chart of `benchmarks.charts` for wide and for narrow screens.
 
     Args:
-        name: `benchmark.function`, such as `"search_efficiency.excess_by_way"`.
+        name: `benchmark.function`, such as `"quality.quality_by_cost"`.
         alt: What it shows, for those who cannot see it.
     """
     benchmark, _, function = name.partition(".")

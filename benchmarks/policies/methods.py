@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from benchmarks.budgets import MOST
 from benchmarks.policies import keras_tuner, neps, optuna_studies, ours
 from benchmarks.policies.bounds import from_range_test
 from benchmarks.replay import Play
 
-BUDGETS = (0, 1, 2, 4, 8, 11, 16, 24, 33)  # trainings, range test counted
-MOST = max(BUDGETS)
 # trials and splits of `search` that a budget pays for, the range test beside them; the last is the
 # default of the command
 TODAY = {4: (3, 1), 8: (3, 2), 11: (5, 2), 16: (5, 3), 24: (7, 3), 33: (8, 4)}
@@ -68,12 +67,6 @@ def methods() -> list[Method]:
             "random in our bounds", "in our bounds", trials(random, MOST, bounds=from_range_test)
         ),
         Method("TPE in our bounds", "in our bounds", trials(tpe, MOST, bounds=from_range_test)),
-        Method(
-            "PriorBand, our suggestion",
-            "in our bounds",
-            neps.priorband_around_range_test(MOST),
-            repeats=1,
-        ),
         Method("random, our score", "with our score", trials(random, MOST, score=score)),
         Method("TPE, our score", "with our score", trials(tpe, MOST, score=score)),
         Method("TPE, our choice", "with our score", trials(tpe, MOST, chooses=True)),

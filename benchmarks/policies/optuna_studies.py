@@ -59,7 +59,9 @@ def _suggest(study: optuna.Study, bounds: tuple[float, float]) -> tuple[optuna.T
 def _study(sampler: Sampler, setting: Setting, pruner: BasePruner | None = None) -> optuna.Study:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.create_study(sampler=sampler(setting.seed), pruner=pruner)
+        # Hyperband deals its brackets by the study's name, which Optuna else draws
+        name = f"replay {setting.seed}"
+        return optuna.create_study(sampler=sampler(setting.seed), pruner=pruner, study_name=name)
 
 
 def _tell(study: optuna.Study, trial: optuna.Trial, value: float) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
+
 import numpy as np
 import optuna
+from optuna.samplers import BaseSampler
 
 from benchmarks.replay import Curve, Play, Setting, Steps, Training
 from search_spaces import LearningRateBounds
 from tuners import choose
-from tuners.curves.loss_curve import LossCurve
 from tuners.engines.plan import Branch
 from tuners.engines.samplers import make_sampler
 from tuners.integrations.optuna_sampler import NarrowedSampler
@@ -55,51 +58,50 @@ def search(trials: int, splits: int) -> Play:
         bounds = curve.bounds()
         study = optuna.create_study()
         choice = bounds.suggestion
-        rates = searched_rates(study, bounds, curve, setting, trials)
         for start in range(0, trials, BATCH):
-            batch = rates[start : start + BATCH]
-            curves = yield choice, [Training(r, split) for r in batch for split in range(splits)]
-            for place, rate in enumerate(batch):
-                add_trial(study, rate, curves[place * splits : (place + 1) * splits])
+            places = range(start, min(start + BATCH, trials))
+            batch = [draw(study, bounds, setting, place) for place in places]
+            curves = yield (
+                choice,
+                [Training(t.params[NAME], split) for t in batch for split in range(splits)],
+            )
+            for number, trial in enumerate(batch):
+                tell(study, trial, curves[number * splits : (number + 1) * splits])
             choice = chosen(study, choice)
         return choice
 
     return play
 
 
-def searched_rates(
-    study: optuna.Study,
-    bounds: LearningRateBounds,
-    curve: LossCurve,
-    setting: Setting,
-    trials: int,
-) -> list[float]:
-    """Return the rates that a search tries, in its order."""
-    branch = Branch(None, None, bounds, curve, NAME, setting.default)  # type: ignore[arg-type]
+def draw(
+    study: optuna.Study, bounds: LearningRateBounds, setting: Setting, place: int
+) -> optuna.Trial:
+    """Return the trial that a search has at a place: suggestion, baseline, then QMC draws."""
+    branch = Branch(None, None, bounds, None, NAME, setting.default)  # type: ignore[arg-type]
     given = list(branch.given_rates().values())
-    drawn = []
-    for place in range(len(given), trials):
-        qmc = make_sampler("qmc", setting.seed, place, position=place - len(given))
-        study.sampler = NarrowedSampler({NAME: (bounds.low, bounds.high)}, qmc)
-        trial = study.ask()
-        drawn.append(trial.suggest_float(NAME, *branch.declared, log=True))
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
-    return [*given, *drawn][:trials]
+    qmc = make_sampler("qmc", setting.seed, place, position=max(0, place - len(given)))
+    sampler: BaseSampler = NarrowedSampler({NAME: (bounds.low, bounds.high)}, qmc)
+    if place < len(given):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = optuna.samplers.PartialFixedSampler({NAME: given[place]}, sampler)
+    study.sampler = sampler
+    trial = study.ask()
+    trial.suggest_float(NAME, *branch.declared, log=True)
+    return trial
 
 
-def add_trial(study: optuna.Study, rate: float, curves: list[Curve]) -> None:
-    """Add a trial as `search` stores it: a score for each split, failed where most diverged."""
+def tell(study: optuna.Study, trial: optuna.Trial, curves: Sequence[Curve]) -> None:
+    """Tell a trial as `search` does: a score for each split, failed where most diverged."""
     scores = [curve.score for curve in curves]
-    failed = np.mean([curve.diverged for curve in curves]) > 0.5 or not np.isfinite(scores).all()
-    study.add_trial(
-        optuna.trial.create_trial(
-            state=optuna.trial.TrialState.FAIL if failed else optuna.trial.TrialState.COMPLETE,
-            value=None if failed else float(np.mean(scores)),
-            params={NAME: rate},
-            distributions={NAME: optuna.distributions.FloatDistribution(1e-30, 1e30, log=True)},
-            user_attrs={"scores": scores},
-        )
-    )
+    diverged = float(np.mean([curve.diverged for curve in curves])) > 0.5
+    failed = diverged or not np.isfinite(scores).all()
+    trial.set_user_attr("scores", scores)
+    trial.set_user_attr("diverged", failed)
+    if failed:
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    else:
+        study.tell(trial, float(np.mean(scores)))
 
 
 def chosen(study: optuna.Study, otherwise: float) -> float:

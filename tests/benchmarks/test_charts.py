@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-from benchmarks.charts import bounds_of_tasks, excess_by_way
+from pathlib import Path
+
+import pytest
+
+from benchmarks import charts
+from benchmarks.charts import LINES, MARKS, OURS, quality_by_cost, quality_by_seconds
 from benchmarks.stored import read
 from tuners.figures.style import NARROW, WIDE, svg
 
 
-def test_each_way_and_group_has_its_place_and_what_did_not_run_is_said() -> None:
-    results = read("search_efficiency")["results"]
-    groups = results["groups"]
-    for width in (WIDE, NARROW):
-        figure = excess_by_way(results, width)
-        upper, lower = figure.axes
-        assert upper.get_title(loc="left") == f"{groups['held out']['tasks']} tasks held out"
-        ways = [label.get_text() for label in upper.get_yticklabels()]
-        assert set(ways) == set(groups["held out"]["ways"])
-        missing = set(ways) - set(groups["developed on"]["ways"])
-        assert [text.get_text() for text in lower.texts] == ["not run"] * len(missing)
-    assert "var(--blue)" in svg(figure, "excess", "chart")
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_each_method_is_a_line_and_what_needs_no_search_is_a_mark(width: int) -> None:
+    results = read("quality")["results"]
+    figure = quality_by_cost(results, width)
+    assert len(figure.axes) == 2
+    for ax in figure.axes:
+        drawn = {line.get_label(): line for line in ax.lines}
+        assert set(drawn) == set(LINES) | set(MARKS)
+        points = {line["method"]: line["points"] for line in results["lines"]}[OURS]
+        assert list(drawn[OURS].get_xdata()) == [point["budget"] for point in points]
+        assert len(ax.collections) == len(LINES)  # a band each
+    assert "var(--blue)" in svg(figure, "quality", "chart")
 
 
-def test_an_excess_of_nothing_still_has_a_place() -> None:
-    found = {"equal": 1.0, "median": 0.0, "excess_90": 0.0, "cost": 33.0}
-    figure = excess_by_way({"groups": {"held out": {"tasks": 1, "ways": {"ours": found}}}})
-    (ax,) = figure.axes
-    low, _ = ax.get_xlim()
-    assert all(x >= low for line in ax.lines for x in line.get_xdata())
+def test_seconds_are_those_of_each_model() -> None:
+    results = read("quality")["results"]
+    figure = quality_by_seconds(results)
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert titles == [model["model"] for model in results["seconds_of"]]
+    assert all({line.get_label() for line in ax.lines} == set(LINES) for ax in figure.axes)
 
 
-def test_bounds_stand_on_the_rates_as_good_as_the_best() -> None:
-    tasks = [
-        {"held_out": held_out, "as_good_rates": (1e-3, 1e-2), "low": 5e-4, "high": 5e-3}
-        for held_out in (True, False, False)
-    ]
-    (ax,) = bounds_of_tasks({"tasks": tasks}).axes
-    assert len(ax.lines) == 2 * len(tasks)
-    assert [line.get_label() for line in ax.lines].count("bounds, task set aside") == 1
-    assert ax.get_xscale() == "log"
+def test_the_picture_is_drawn_again_where_the_results_are_other_ones(tmp_path: Path) -> None:
+    path, results = tmp_path / "quality.png", read("quality")["results"]
+    assert not charts.picture_is_of(results, path)
+    charts.write_picture(results, path)
+    assert charts.picture_is_of(results, path)
+    first = path.stat().st_mtime_ns
+    charts.write_picture(results, path)
+    assert path.stat().st_mtime_ns == first
+    assert not charts.picture_is_of({**results, "data_sets": 0}, path)
+
+
+def test_the_readmes_picture_is_of_the_stored_results() -> None:
+    assert charts.picture_is_of(read("quality")["results"]), "run python -m benchmarks.charts"

@@ -49,9 +49,7 @@ def test_an_unknown_name_lists_those_that_are_stored() -> None:
 
 def test_every_stored_file_says_where_its_numbers_are_from() -> None:
     names = [path.stem for path in stored.FOLDER.glob("*.json")]
-    assert {"bounds_quality", "search_efficiency", "speed_wine", "load", "resume", "wine"} <= set(
-        names
-    )
+    assert {"quality", "seconds", "agreement", "speed_wine", "load", "resume", "wine"} <= set(names)
     for name in names:
         found = stored.read(name)
         assert {"command", "date", "machine", "versions", "results"} <= set(found)

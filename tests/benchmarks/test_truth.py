@@ -1,97 +1,164 @@
-"""The truth of the benchmarks: what is best, what is as good, what one split shows."""
+"""The stored truth: written and read alike, refused where set aside, as large as it should be."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks import truth as truths
 from benchmarks.task_list import TASKS
-from benchmarks.tasks import split_rows
-from benchmarks.truth import GRID, SEEDS, Truth, load_truth, pick_tasks, store_truth
+from benchmarks.tasks import BenchmarkTask
+from benchmarks.truth import (
+    CURVES,
+    RATES_OF_ALL,
+    default_rate,
+    file_of,
+    load_truth,
+    overview,
+    rounded_bits,
+    set_aside,
+    stored_tasks,
+    write_truth,
+)
+from tests.benchmarks.truths import RATES, make_truth
 
-X = np.log10(GRID)
 
-
-def make_truth() -> Truth:
-    """Lowest at 1e-2, alike on three splits but for an offset, divergent above 3."""
-    losses = 1.0 + 0.5 * (X[:, None] + 2.0) ** 2 + np.array([[-0.01, 0.0, 0.01]])
-    validation = losses - 0.1
-    losses[X > 0.5] = validation[X > 0.5] = np.inf
-    return Truth(losses, validation, epochs=20, batches=50)
-
-
-def test_the_truth_knows_its_best_rate_and_those_that_are_as_good() -> None:
+def store(folder: Path, **changes: Any) -> None:
     known = make_truth()
-    assert GRID[known.best] == pytest.approx(1e-2)
-    assert known.tolerance == pytest.approx(1.01)
-    assert known.as_good(1e-2)
-    assert not known.as_good(1e-3)
-    assert json.dumps(known.as_good(1e-2)) == "true"  # as the runs are stored
-    assert known.excess(1e-2) == 0.0
-    assert known.excess(1e-3) == pytest.approx(0.5, rel=0.01)
-    assert known.excess(9.0) > 1e3
-    low, high = known.as_good_rates
-    assert low == high == pytest.approx(1e-2)
-    assert known.steps == 1_000
+    facts: dict[str, Any] = {
+        "task": "valley",
+        "data_set": "valley",
+        "batches": 20,
+        "default": 1e-2,
+        "offset": 0.5,
+        "ramp_trainings": [0.8],
+    }
+    arrays = {curve: getattr(known, curve) for curve in CURVES}
+    arrays["ramp_rates_0"] = known.ramps[0].learning_rates
+    arrays["ramp_losses_0"] = known.ramps[0].losses
+    write_truth(
+        "valley",
+        arrays,
+        start=known.start,
+        diverged=known.diverged,
+        rates=RATES,
+        facts=facts | changes,
+        folder=folder,
+    )
 
 
-def test_coverage_wants_a_rate_as_good_as_the_best_inside() -> None:
-    known = make_truth()
-    assert known.covered(1e-3, 1e-1)
-    assert known.covered(1e-2, 1e-2)
-    assert not known.covered(3e-2, 1e-1)
+def test_a_truth_is_stored_and_loaded_as_it_is(tmp_path: Path) -> None:
+    store(tmp_path)
+    known, loaded = make_truth(), load_truth("valley", folder=tmp_path)
+    for curve in CURVES:
+        np.testing.assert_allclose(getattr(loaded, curve), getattr(known, curve), rtol=3e-4)
+    np.testing.assert_array_equal(loaded.diverged, known.diverged)
+    np.testing.assert_allclose(loaded.ramps[0].losses, known.ramps[0].losses, rtol=3e-4)
+    assert (loaded.splits, loaded.epochs, loaded.offset) == (8, 10, 0.5)
+    assert [path.name for path in tmp_path.iterdir()] == ["valley.npz"]  # no part is left
 
 
-def test_a_search_sees_the_validation_loss_of_one_split() -> None:
-    known = make_truth()
-    assert known.seen(1e-2, 0) == pytest.approx(0.89)
-    assert known.seen(1e-2, 5) == pytest.approx(0.91)  # split 5 of 3 is the last
-    assert known.seen(3.3, 1) == pytest.approx(known.validation[X <= 0.5][-1, 1])
-    assert known.seen(10.0, 1) == np.inf
+def test_what_is_set_aside_is_read_by_a_finished_method_only(tmp_path: Path) -> None:
+    aside = sorted(set_aside())[0]
+    store(tmp_path, data_set=aside)
+    with pytest.raises(ValueError, match=rf"'valley' is of the data set '{aside}', which is set"):
+        load_truth("valley", folder=tmp_path)
+    assert load_truth("valley", folder=tmp_path, finished=True).data_set == aside
 
 
-def test_a_truth_is_stored_and_loaded_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(truths, "PATH", tmp_path / "truth.json")
-    known = make_truth()
-    store_truth("a task", known)
-    loaded = load_truth("a task")
-    np.testing.assert_allclose(loaded.test, known.test, rtol=1e-3)
-    np.testing.assert_allclose(loaded.seen(1e-2, 1), known.seen(1e-2, 1), rtol=1e-3)
-    assert (loaded.epochs, loaded.batches) == (20, 50)
+def test_an_unknown_task_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"stored truth, but got 'unknown'.*benchmarks.truth"):
-        load_truth("unknown")
+        load_truth("unknown", folder=tmp_path)
 
 
-def test_every_task_has_a_stored_truth_and_some_are_held_out() -> None:
-    assert len(TASKS) == len({task.name for task in TASKS})
-    assert len(pick_tasks(None, held_out=True)) == 10
+@given(st.lists(st.floats(1e-30, 1e30), min_size=1), st.booleans())
+def test_stored_numbers_keep_twelve_bits_and_their_sign(values: list[float], minus: bool) -> None:
+    exact = np.array(values) * (-1 if minus else 1)
+    np.testing.assert_allclose(rounded_bits(exact), exact, rtol=2.0**-12)
+    assert np.isnan(rounded_bits([np.nan, np.inf])).tolist() == [True, False]
+
+
+def test_the_test_loss_counts_at_the_best_validation_epoch() -> None:
+    val_loss = np.array([[[3.0, 1.0, 2.0], [np.nan, np.nan, np.nan]]])
+    test_loss = np.array([[[4.0, 5.0, 6.0], [1.0, 1.0, 1.0]]])
+    found = make_truth(val_loss=val_loss, test_loss=test_loss)
+    assert found.reached.tolist() == [[5.0, np.inf]]
+    assert found.kept_last.tolist() == [[6.0, 1.0]]
+
+
+def test_the_list_has_many_worlds_and_at_most_three_tasks_of_each() -> None:
+    assert len(TASKS) == len({file_of(task.name) for task in TASKS}) >= 100
+    sets = Counter(task.data_set for task in TASKS)
+    assert len(sets) >= 40
+    assert max(sets.values()) <= 3
+    assert 0.3 < len(set_aside()) / len(sets) < 0.35
+    assert set_aside() <= set(sets)
+    assert {task.optimizer for task in TASKS} == {
+        "SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Nadam", "Adamax", "Lion",
+    }  # fmt: skip
     for task in TASKS:
-        stored = load_truth(task.name)
-        assert stored.test.shape == stored.validation.shape == (len(GRID), len(SEEDS))
-        assert stored.epochs == task.epochs
-        assert np.isfinite(stored.test[stored.best]).all()
+        assert task.rates == RATES_OF_ALL or len(task.rates) == 12
 
 
-@pytest.mark.parametrize("data", ["digits", "digit images", "diabetes", "quality classes"])
-def test_splits_draw_all_rows_anew_and_scale_by_those_that_train(data: str) -> None:
-    (x, y), (x_validation, _), (x_test, _) = split_rows(data, 0)
-    assert len(x) == 3 * len(x_test) or abs(len(x) - 3 * len(x_validation)) <= 3
-    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-3)
-    again, other = split_rows(data, 0), split_rows(data, 1)
-    np.testing.assert_array_equal(again[0][0], x)
-    assert not np.array_equal(other[0][1], y)
-    assert np.abs(x_test).max() < 1e3  # a pixel that is blank in training blows nothing up
+def test_every_task_has_its_file_and_all_of_them_are_small() -> None:
+    found = overview()
+    assert found["tasks"] == len(TASKS)
+    assert found["megabytes"] < 40
+    assert found["schedules"] >= 8
+    assert found["averaged"] >= 3
+    assert found["steps"][0] <= 100
+    assert found["steps"][1] >= 5_000
+    for task in TASKS:  # shapes alone: no loss of what is set aside is looked at
+        with np.load(file_of(task.name)) as stored:
+            assert stored["diverged"].shape == (len(task.rates), task.splits)
+            assert json.loads(str(stored["facts"]))["data_set"] == task.data_set
+
+
+def test_stored_tasks_are_those_developed_on_unless_asked() -> None:
+    seen, aside = stored_tasks(), stored_tasks(aside=True)
+    assert {task.name for task in seen} | {task.name for task in aside} == {t.name for t in TASKS}
+    assert not {task.data_set for task in seen} & set_aside()
+    assert {task.data_set for task in aside} == set_aside()
+
+
+def named(name: str) -> BenchmarkTask:
+    return next(task for task in TASKS if task.name == name)
 
 
 @pytest.mark.slow
-def test_every_task_builds_a_compiled_model_for_its_data() -> None:
-    for benchmark in TASKS:
-        model = benchmark.task().build_model()
-        assert model.compiled
-        assert model.output_shape[-1] >= 1
+def test_the_default_is_that_of_keras_or_the_usual_peak() -> None:
+    assert default_rate(named("cancer logistic sgd")) == pytest.approx(0.01)
+    assert default_rate(named("iris mlp adam")) == pytest.approx(0.001)
+    assert default_rate(named("concrete cosine rmsprop")) == pytest.approx(0.001)
+
+
+@pytest.mark.slow
+def test_a_task_is_trained_and_its_curves_are_what_training_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(truths, "FOLDER", tmp_path)
+    monkeypatch.setattr(truths, "RAMPS", 1)
+    small = BenchmarkTask(
+        "iris small",
+        "iris",
+        named("iris mlp adam").layers,
+        "Adam",
+        32,
+        2,
+        splits=2,
+        rates=(1e-3, 1e-2),
+    )
+    assert truths.train_truth(small) > 0
+    found = load_truth("iris small", folder=tmp_path)
+    assert found.test_loss.shape == (2, 2, 2)
+    assert np.isfinite(found.test_metric).all()
+    assert found.facts["metric"] == "sparse_categorical_accuracy"
+    assert ((found.test_metric >= 0) & (found.test_metric <= 1)).all()
+    assert (found.test_loss[1, :, -1] < found.start[1]).all()  # 1e-2 learns in six steps

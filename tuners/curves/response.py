@@ -38,8 +38,8 @@ class Response:
         band: Ends of the 95 % band, the splits' offsets taken out, `(2, places)`.
         best: The rate with the lowest fitted loss.
         interval: The middle 95 % of the lowest places where trials and splits are drawn again. Of
-            few splits it is narrow: on 46 tasks, 8 trials on 4 splits, it held the rate that was
-            best by test loss on 12 other splits in 75 %.
+            few splits it is narrow: on 46 tasks of six data sets, 8 trials on 4 splits, it held
+            the rate that was best by test loss on 12 other splits in 75 %.
         plateau: The rates around the best that cannot be told from it at 95 %. It held that rate
             in 95 %.
         splits: How many splits the losses are the mean of.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -103,11 +103,12 @@ def numbers(values: Any) -> NDArray[np.float64]:
     return np.array(values, dtype=np.float64)
 
 
-def png(figure: Figure, scale: float = 2.0) -> bytes:
+def png(figure: Figure, scale: float = 2.0, metadata: Mapping[str, str] | None = None) -> bytes:
     """Return a figure as a PNG image on white, `scale` image pixels to each of ours."""
     out = io.BytesIO()
     with _without_glyph_warnings():
-        figure.savefig(out, format="png", dpi=72 * scale, metadata={"Software": None})
+        facts: Any = {"Software": None, **(metadata or {})}
+        figure.savefig(out, format="png", dpi=72 * scale, metadata=facts)
     return out.getvalue()
 
 

@@ -6,7 +6,7 @@ import pytest
 from search_spaces import TuningTask
 from tests.tuners.tasks import dense_model, make_task, rows
 from tuners.training.records import direction
-from tuners.training.runner import train, train_steps
+from tuners.training.runner import evaluate, train, train_steps
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,23 @@ def test_a_dataset_that_gives_its_batches_once_is_refused() -> None:
     task = TuningTask("once", dense_model(), once, (x, y), materialise=False)
     with pytest.raises(ValueError, match=r"`train` must give its batches again .* gave none; make"):
         train_steps(task, np.full((9, 1), 0.01), [0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["population", "sequential"])
+def test_test_curves_are_the_losses_of_the_test_rows_after_each_epoch(how: str) -> None:
+    x, y = rows()
+    task = make_task(dense_model("adam"), test=(x[40:], y[40:]))
+    record = train(
+        task, [0.01, 0.1], [0, 1], epochs=3, how=how, test_curves=True, keep_weights="final"
+    )
+    assert record.metrics["test_loss"].shape == (2, 3)
+    last = evaluate(task, record.weights, task.test)["loss"]
+    np.testing.assert_allclose(record.metrics["test_loss"][:, -1], last, rtol=1e-4)
+    plain = train(task, [0.01, 0.1], [0, 1], epochs=3, how=how)
+    np.testing.assert_array_equal(plain.val_loss, record.val_loss)
+
+
+def test_test_curves_need_test_rows() -> None:
+    with pytest.raises(ValueError, match="`test_curves` needs test rows, but `task` has none"):
+        train(make_task(dense_model()), [0.1], [0], epochs=1, test_curves=True)
