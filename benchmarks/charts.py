@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ MARKS = {
     "fastai's valley": (INK, "^"),
     "Keras's default rate": (INK, "s"),
 }
+NOTHING = 0.25  # where a log axis has its 0 trainings
 HIGHEST = 0.4  # mean excess at which the axis ends
 
 
@@ -71,7 +73,9 @@ def quality_by_cost(results: Mapping[str, Any], width: int = WIDE) -> Figure:
     wide = width > 500
     figure, (left, right) = new_figure(width, 380 if wide else 640, *((1, 2) if wide else (2, 1)))
     for ax, key in ((left, "mean"), (right, "equal")):
-        _draw_methods(ax, lines_of(results), key)
+        _draw_lines(ax, lines_of(results), key, lambda point: point["budget"])
+        _draw_marks(ax, lines_of(results), key)
+        _cost_axis(ax, (1, 2, 4, 8, 16, 33))
         ax.set_xlabel("trainings spent, range test counted")
     left.set_title("test loss above the best rate's, mean")
     left.set_ylim(0, HIGHEST)
@@ -81,37 +85,39 @@ def quality_by_cost(results: Mapping[str, Any], width: int = WIDE) -> Figure:
     return figure
 
 
-def _draw_methods(ax: Axes, lines: Mapping[str, list[dict[str, Any]]], key: str) -> None:
+def _draw_lines(
+    ax: Axes,
+    lines: Mapping[str, list[dict[str, Any]]],
+    key: str,
+    place: Callable[[Mapping[str, Any]], float],
+) -> None:
+    """Draw each method's line, with the band of its intervals, where `place` puts a point."""
     for name, (colour, dashes) in LINES.items():
-        if points := [point for point in lines.get(name, []) if point["budget"]]:
-            x = [point["budget"] for point in points]
-            own = 2.6 if name == OURS else 1.5
-            ax.plot(
-                x,
-                [p[key] for p in points],
-                color=colour,
-                linestyle=dashes,
-                linewidth=own,
-                marker="o" if name == OURS else None,
-                markersize=5,
-                label=name,
-            )
-            low, high = zip(*(point[f"{key}_interval"] for point in points), strict=True)
-            shade = 0.16 if name == OURS else 0.05
-            ax.fill_between(x, low, high, color=colour, alpha=shade, linewidth=0)
+        points = [point for point in lines.get(name, []) if point["budget"]]
+        if not points:
+            continue
+        x, ours = [place(point) for point in points], name == OURS
+        look = {"linewidth": 2.6, "marker": "o"} if ours else {"linewidth": 1.5}
+        values = [point[key] for point in points]
+        ax.plot(x, values, color=colour, linestyle=dashes, markersize=5, label=name, **look)
+        low, high = zip(*(point[f"{key}_interval"] for point in points), strict=True)
+        ax.fill_between(x, low, high, color=colour, alpha=0.16 if ours else 0.05, linewidth=0)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+
+
+def _draw_marks(ax: Axes, lines: Mapping[str, list[dict[str, Any]]], key: str) -> None:
+    """Mark what needs no search where its cost puts it."""
     for name, (colour, marker) in MARKS.items():
         if name in lines:
             point = lines[name][-1]
-            place = max(point["cost"], 0.25)
+            place = max(point["cost"], NOTHING)
             ax.plot(place, point[key], marker, color=colour, markersize=8, label=name)
-    _cost_axis(ax, (1, 2, 4, 8, 16, 33))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
 
 
 def _cost_axis(ax: Axes, ticks: Sequence[float]) -> None:
     ax.set_xscale("log")
     ax.set_xlim(0.2, 36)
-    ax.set_xticks([0.25, *ticks], ["0", *(f"{value:g}" for value in ticks)])
+    ax.set_xticks([NOTHING, *ticks], ["0", *(f"{value:g}" for value in ticks)])
     ax.xaxis.set_minor_locator(NullLocator())
 
 
@@ -129,26 +135,12 @@ def quality_by_seconds(results: Mapping[str, Any], width: int = WIDE) -> Figure:
     figure, axes = new_figure(width, 360 if wide else 600, *shape)
     lines = lines_of(results)
     for ax, model in zip(axes, models, strict=True):
-        for name, (colour, dashes) in LINES.items():
-            points = [point for point in lines.get(name, []) if point["budget"]]
-            x = [seconds(point, model) for point in points]
-            own = 2.6 if name == OURS else 1.5
-            ax.plot(
-                x,
-                [p["mean"] for p in points],
-                color=colour,
-                linestyle=dashes,
-                linewidth=own,
-                marker="o" if name == OURS else None,
-                markersize=5,
-                label=name,
-            )
+        _draw_lines(ax, lines, "mean", partial(seconds, model=model))
         ax.set_title(model["model"])
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.set_xlabel("seconds")
         ax.set_ylim(0, HIGHEST)
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
     legend_above(figure)
     return figure
 

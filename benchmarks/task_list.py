@@ -243,8 +243,7 @@ SEQUENCES_AND_IMAGES = (
         transformer(16, 1, letters=len(LETTERS)),
         "AdamW",
         128,
-        8,
-        splits=4,
+        10,
     ),
 )
 
