@@ -1,6 +1,7 @@
 """Quality against cost: how good the rate is that each method names, by trainings spent.
 
     python -m benchmarks.quality                  all methods on all tasks that are developed on
+    python -m benchmarks.quality --again          the same, slow rivals played anew (ten minutes)
     python -m benchmarks.quality --set-aside      once, when a method is finished
     python -m benchmarks.quality --methods NAME   of some, printed only
 
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import kept
 from benchmarks.budgets import BUDGETS, MOST
 from benchmarks.policies.methods import Method, methods
 from benchmarks.replay import CUT, Named, World, best_rate, named_within, played, replay
@@ -53,29 +55,38 @@ class Row:
     together: float
 
 
-def replay_task(name: str, wanted: Sequence[str] | None, finished: bool) -> list[Row]:
-    """Replay all methods on a task.
+def replay_task(
+    name: str, wanted: Sequence[str] | None, finished: bool, known: kept.Kept | None = None
+) -> tuple[list[Row], kept.Kept]:
+    """Replay all methods on a task; return the rows, and new entries of slow rivals.
 
     Args:
         name: Of the task.
         wanted: Names of methods; None for all.
         finished: Whether tasks that are set aside may be read.
+        known: What slow rivals named before.
     """
     _quiet()
     truth = load_truth(name, finished=finished)
-    rows = []
+    rows: list[Row] = []
+    new: kept.Kept = {}
     for method in methods():
         if wanted and method.name not in wanted:
             continue
-        for repeat in range(method.repeats):
-            world = World(truth, repeat)
-            for budget, named in _by_budget(method, world).items():
-                rate = named.learning_rate
-                assert rate is not None
-                excess, equal = world.excess(rate)
-                spent = (named.tests, named.alone, named.together)
+        worlds = [World(truth, repeat) for repeat in range(method.repeats)]
+        key = kept.digest(method.play, name) if method.slow and method.play else ""
+        named = kept.look_up(known or {}, method.name, name, key) if key else None
+        if named is None:
+            named = [_by_budget(method, world) for world in worlds]
+            if key:
+                new[f"{method.name}: {name}"] = kept.entry(named, key)
+        for world, by_budget in zip(worlds, named, strict=True):
+            for budget, each in by_budget.items():
+                assert each.learning_rate is not None
+                excess, equal = world.excess(each.learning_rate)
+                spent = (each.tests, each.alone, each.together)
                 rows.append(Row(name, truth.data_set, method.name, budget, excess, equal, *spent))
-    return rows
+    return rows, new
 
 
 def _quiet() -> None:
@@ -286,6 +297,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=None, help="names; all by default")
     parser.add_argument("--tasks", nargs="*", default=None, help="names; all by default")
     parser.add_argument("--set-aside", action="store_true", help="the data sets that are set aside")
+    parser.add_argument("--again", action="store_true", help="play what was kept of slow rivals")
     parser.add_argument("--processes", type=int, default=2, help="tasks at a time")
     add_out(parser)
     options = parser.parse_args()
@@ -295,9 +307,16 @@ def main() -> None:
         for task in stored_tasks(aside=options.set_aside)
         if not options.tasks or task.name in options.tasks
     ]
-    work = [(name, options.methods, options.set_aside) for name in names]
+    known = {} if options.again else kept.load()
+    work = [
+        (name, options.methods, options.set_aside, {k: v for k, v in known.items() if name in k})
+        for name in names
+    ]
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        rows = [row for part in pool.starmap(replay_task, work, chunksize=1) for row in part]
+        parts = pool.starmap(replay_task, work, chunksize=1)
+    rows = [row for part, _ in parts for row in part]
+    if new := {name: value for _, entries in parts for name, value in entries.items()}:
+        kept.store(known | new)
     truths = [load_truth(name, finished=options.set_aside) for name in names]
     results = gather(rows, [describe_task(truth) for truth in truths])
     results["bounds"] = gather_bounds([b for truth in truths for b in describe_bounds(truth)])

@@ -13,6 +13,7 @@ ended pays for its new epochs only, and a range test for its gradient steps.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,7 @@ from benchmarks.truth import DECLARED, Truth
 from tuners.curves.loss_curve import LossCurve
 from tuners.training.records import lowest_mean, score_window
 
+SEEDS = 100_000  # as many as there are different ones
 EQUAL = 0.01  # share of the best loss within which a rate is as good, where noise is smaller
 CUT = 1.0  # an excess counts as this much at most in a mean
 Values = NDArray[np.float64]
@@ -206,7 +208,10 @@ class World:
             ramp = truth.ramps[self.repeat % len(truth.ramps)]
             curve = LossCurve(ramp.learning_rates, ramp.losses, declared=DECLARED)
             price = ramp.trainings
-        return Setting(truth.default, truth.epochs, self.repeat, curve, price)
+        # a seed of its own for each task: with one for all, the first random rate would be one too,
+        # and no number of tasks would average its luck out
+        seed = zlib.crc32(f"{truth.name}, {self.repeat}".encode()) % SEEDS
+        return Setting(truth.default, truth.epochs, seed, curve, price)
 
     def epochs(self, share: float) -> int:
         """Return how many epochs a share of a training has."""

@@ -34,6 +34,7 @@ class Method:
         play: The policy, where it can be asked at any moment what it would name.
         play_for: The policy of each budget, where it plans with it.
         repeats: How many deals of the splits it is replayed on: fewer where it is slow.
+        slow: Whether its answers are kept: its sampler takes seconds, and none of our code.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Method:
     play: Play | None = None
     play_for: dict[int, Play] | None = None
     repeats: int = 4
+    slow: bool = False
 
 
 def methods() -> list[Method]:
@@ -54,15 +56,20 @@ def methods() -> list[Method]:
         *[Method(words, "no search", ours.rule(name)) for name, words in RULES.items()],
         Method("random", "rival", trials(random, MOST)),
         Method("Optuna TPE", "rival", trials(tpe, MOST)),
-        Method("Optuna GP", "rival", trials(gp, MOST), repeats=1),
+        Method("Optuna GP", "rival", trials(gp, MOST), repeats=1, slow=True),
         Method("Optuna CMA-ES", "rival", trials(optuna_studies.cma_es, MOST)),
-        Method("KerasTuner Bayesian", "rival", keras_tuner.bayesian(MOST), repeats=1),
+        Method("KerasTuner Bayesian", "rival", keras_tuner.bayesian(MOST), repeats=1, slow=True),
         Method("KerasTuner Hyperband", "rival", keras_tuner.hyperband()),
-        Method("Optuna Hyperband", "rival", optuna_studies.pruned(optuna_studies.hyperband, 200)),
-        Method("Optuna ASHA", "rival", optuna_studies.pruned(optuna_studies.asha, 200)),
+        Method(
+            "Optuna Hyperband",
+            "rival",
+            optuna_studies.pruned(optuna_studies.hyperband, 200),
+            repeats=2,
+        ),
+        Method("Optuna ASHA", "rival", optuna_studies.pruned(optuna_studies.asha, 200), repeats=2),
         Method("Optuna TPE, Wilcoxon pruner", "rival", optuna_studies.wilcoxon(MOST, 4)),
         Method("top after one epoch", "rival", optuna_studies.top_after_one_epoch(24)),
-        Method("NePS PriorBand", "rival", neps.priorband(MOST), repeats=1),
+        Method("NePS PriorBand", "rival", neps.priorband(MOST), repeats=1, slow=True),
         Method(
             "random in our bounds", "in our bounds", trials(random, MOST, bounds=from_range_test)
         ),

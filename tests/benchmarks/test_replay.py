@@ -152,3 +152,10 @@ def test_blends_lie_between_their_ends(near: float, far: float, weight: float) -
     found = float(blend(np.array(near), np.array(far), weight))
     assert min(near, far) * 0.999 <= found <= max(near, far) * 1.001
     assert blend(np.array(near), np.array(np.inf), weight) == near
+
+
+def test_each_task_and_repeat_has_a_seed_of_its_own() -> None:
+    names = [f"task {number}" for number in range(50)]
+    seeds = {World(make_truth(name=n), r).setting().seed for n in names for r in range(4)}
+    assert len(seeds) > 190  # of 200, in 100,000: two meet now and then
+    assert World(make_truth(), 0).setting().seed == World(make_truth(), 0).setting().seed
