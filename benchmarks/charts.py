@@ -14,7 +14,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from PIL import Image
 
 from benchmarks import stored
@@ -138,6 +138,8 @@ def quality_by_seconds(results: Mapping[str, Any], width: int = WIDE) -> Figure:
         _draw_lines(ax, lines, "mean", partial(seconds, model=model))
         ax.set_title(model["model"])
         ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.set_xlabel("seconds")
         ax.set_ylim(0, HIGHEST)
