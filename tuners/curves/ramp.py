@@ -126,7 +126,7 @@ def _decided(descent: Descent, mean: Values) -> Finding:
     return Finding(
         "ok",
         f"The mean loss of {count(seeds, 'seed')} is lowest at rate {10**lowest:.2g} as the rate "
-        f"rises; the best constant rates lie a factor of {10**above:.2g} to {10**below:.2g} below.",
+        f"rises; the bounds lie a factor of {10**above:.2g} to {10**below:.2g} below.",
         low=lowest - below,
         high=lowest - above,
         suggestion=lowest - 0.5 * (below + above),
