@@ -20,17 +20,11 @@ def dense(*units: int, activation: str = "relu", scale: float | None = None) -> 
     def make(layers: Any) -> list[Any]:
         import keras
 
-        start = (
-            "glorot_uniform"
-            if scale is None
-            else keras.initializers.VarianceScaling(scale, "fan_avg", "uniform")
-        )
-        return [
-            layers.Dense(n, activation=activation, kernel_initializer=start)
-            if isinstance(start, str)
-            else layers.Dense(n, activation=activation, kernel_initializer=start.clone())
-            for n in units
-        ]
+        def start() -> Any:  # of each layer its own: one that is used twice draws the same values
+            variance = 1.0 if scale is None else scale
+            return keras.initializers.VarianceScaling(variance, "fan_avg", "uniform")
+
+        return [layers.Dense(n, activation=activation, kernel_initializer=start()) for n in units]
 
     return make
 

@@ -252,7 +252,7 @@ def gather(rows: Sequence[Row], tasks: list[dict[str, Any]]) -> dict[str, Any]:
         for name, method in known.items()
         if any(key[0] == name for key in cells)
     ]
-    ours = {budget: cells[key] for key in cells if key[0] == "ours, as it is" for budget in key[1:]}
+    ours = {budget: own for (name, budget), own in cells.items() if name == "ours, as it is"}
     against = [
         {"method": name, "budget": budget, **difference(cells[name, budget], ours[budget])}
         for name in known

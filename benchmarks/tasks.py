@@ -13,7 +13,7 @@ from benchmarks.models import Layers
 from benchmarks.worlds import WORLDS, Split, World
 from search_spaces import TuningTask
 
-RATES = 10.0 ** np.arange(-6, 1.001, 0.25)  # four to the decade
+RATES = tuple((10.0 ** np.arange(-6, 1.001, 0.25)).tolist())  # four to the decade
 Schedule = Literal["cosine", "warm-up and cosine", "exponential"]
 
 
@@ -49,7 +49,7 @@ class BenchmarkTask:
     schedule: Schedule | None = None
     averaged: bool = False
     splits: int = 8
-    rates: tuple[float, ...] = tuple(RATES.tolist())
+    rates: tuple[float, ...] = RATES
 
     @property
     def data_set(self) -> str:

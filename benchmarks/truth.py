@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.task_list import TASKS
-from benchmarks.tasks import BenchmarkTask
+from benchmarks.tasks import RATES, BenchmarkTask
 from benchmarks.worlds import WORLDS
 
 FOLDER = Path(__file__).with_name("truth")
@@ -146,7 +146,7 @@ def train_truth(task: BenchmarkTask) -> float:
     trained = time.perf_counter() - started
     batches = -(-len(built.train[1]) // built.batch_size)
     costs = []
-    for number in range(RAMPS if len(rates) == len(RATES_OF_ALL) else 1):
+    for number in range(RAMPS if task.rates == RATES else 1):
         seed = RAMP_SEED + 100 * number
         curve = range_test(built, declared=DECLARED, epochs=task.epochs, seed=seed, verbose=0)
         arrays[f"ramp_rates_{number}"] = curve.learning_rates
@@ -182,7 +182,6 @@ def train_truth(task: BenchmarkTask) -> float:
     return time.perf_counter() - started
 
 
-RATES_OF_ALL = BenchmarkTask.__dataclass_fields__["rates"].default
 DECLARED = (1e-5, 1.0)
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from benchmarks import truth as truths
 from benchmarks.task_list import TASKS
+from benchmarks.tasks import RATES as ALL_RATES
 from benchmarks.tasks import BenchmarkTask
 from benchmarks.truth import (
     CURVES,
-    RATES_OF_ALL,
     default_rate,
     file_of,
     load_truth,
@@ -104,7 +104,7 @@ def test_the_list_has_many_worlds_and_at_most_three_tasks_of_each() -> None:
         "SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Nadam", "Adamax", "Lion",
     }  # fmt: skip
     for task in TASKS:
-        assert task.rates == RATES_OF_ALL or len(task.rates) == 12
+        assert task.rates == ALL_RATES or len(task.rates) == 12
 
 
 def test_every_task_has_its_file_and_all_of_them_are_small() -> None:

@@ -102,8 +102,11 @@ class _Chunk:
         self.train, self.validation = chunk_rows(task, program, self.seeds, resplit=plan.resplit)
         self.test: dict[str, Any] | None = None
         if plan.test_curves:
-            tests = [task.split(int(s) if plan.resplit else None)[2] for s in self.seeds]
-            self.test = stacked([rows_of(test) for test in tests if test is not None], "test")
+            tests: dict[int, Any] = {
+                seed: task.split(seed if plan.resplit else None)[2]
+                for seed in dict.fromkeys(self.seeds.tolist())
+            }
+            self.test = stacked([rows_of(tests[seed]) for seed in self.seeds.tolist()], "test")
         self.count = tf.nest.flatten(self.train)[0].shape[0 if program.shared_rows else 1]
         self.batch = min(task.batch_size, self.count)
         steps = -(-self.count // self.batch)
