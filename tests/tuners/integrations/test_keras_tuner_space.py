@@ -581,7 +581,7 @@ def test_an_exponent_of_an_optuna_oracle(narrow, kt, tmp_path):
         def run_trial(self, trial, **kwargs):
             return trial.hyperparameters["lr_exp"]
 
-    oracle = OptunaOracle(None, kt.Objective("score", "min"), max_trials=6)
+    oracle = OptunaOracle(None, kt.Objective("score", "min"), max_trials=6, seed=0)
     tuner = Toy(oracle, lambda hp: hp.Int("lr_exp", -6, 0), directory=tmp_path)
     narrow(tuner, BOUNDS, "lr_exp", transform=ten_to, baseline=0.1)
     tuner.search(verbose=0)
