@@ -2,7 +2,8 @@
 
 - `range_test`, `LossCurve`, `LearningRateRangeTest`: losses by rate, and bounds from them.
 - `train`, `TrainingRecord`: many rates and seeds trained in one compiled program.
-- `search`, `narrow`, `NarrowedSampler`, `OptunaOracle`: search inside bounds.
+- `search`, `narrow`, `NarrowedSampler`, `OptunaOracle`: search from bounds on.
+- `LearningRateRace`, `RaceSampler`, `RacePruner`: the method itself, for any framework or study.
 - `PopulationTuner`, `optimize_population`: your own search, many trials in one program.
 - `choose`, `Choice`: one rate from all trials, and the rates that are as good.
 - `compare`, `Comparison`: the chosen rate against the baseline, in pairs.
@@ -32,6 +33,8 @@ if TYPE_CHECKING:  # for editors and type checkers, which do not run __getattr__
     from tuners.range_tests.callback import LearningRateRangeTest
     from tuners.range_tests.runner import range_test
     from tuners.report import write_report
+    from tuners.searches.race import LearningRateRace
+    from tuners.searches.sampler import RacePruner, RaceSampler
     from tuners.study.recording import record
     from tuners.training.records import TrainingRecord
     from tuners.training.runner import train
@@ -43,6 +46,9 @@ _HOMES = {
     "train": "tuners.training.runner",
     "TrainingRecord": "tuners.training.records",
     "search": "tuners.engines.searching",
+    "LearningRateRace": "tuners.searches.race",
+    "RaceSampler": "tuners.searches.sampler",
+    "RacePruner": "tuners.searches.sampler",
     "choose": "tuners.choosing.choosing",
     "Choice": "tuners.choosing.choice",
     "compare": "tuners.comparison.comparing",
@@ -63,6 +69,9 @@ __all__ = [
     "train",
     "TrainingRecord",
     "search",
+    "LearningRateRace",
+    "RaceSampler",
+    "RacePruner",
     "choose",
     "Choice",
     "compare",

@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler
 from benchmarks.replay import Curve, Play, Setting, Steps, Training
 from search_spaces import LearningRateBounds
 from tuners import choose
-from tuners.engines.plan import Branch
+from tuners.searches.plan import Branch
 from tuners.engines.samplers import make_sampler
 from tuners.integrations.optuna_sampler import NarrowedSampler
 

@@ -25,10 +25,9 @@ class Choice:
     """One learning rate, how sure it is, and which others are as good.
 
     Args:
-        learning_rate: The rate with the lowest fitted loss.
-        interval: The middle 95 % of the lowest places, in rates, where trials and splits are
-            drawn again; with few splits narrower than a 95 % interval (see
-            `tuners.curves.response`).
+        learning_rate: The rate of the best finished trial.
+        interval: The middle 95 % of the lowest rates, where the losses are drawn again with the
+            noise that they show (see `tuners.curves.response`).
         plateau: The rates `(low, high)` around it that cannot be told from it at 95 %, compared
             split by split where the trials have several.
         baseline_inside: Whether the baseline lies on the plateau; None where there is none, or
@@ -37,12 +36,12 @@ class Choice:
         optimizer: The optimizer chosen, where the study searched several.
         baseline_learning_rate: The baseline, None where it is unknown.
         parameter: Name of the rate among a trial's parameters.
-        trials: Finished trials that were fitted.
-        splits: Splits of each, 1 where they carry one value.
-        objective: What was fitted.
+        trials: Trials that were compared.
+        splits: Splits that they were compared on, 1 where they carry one value.
+        objective: What was compared.
         direction: "minimize" or "maximize", of the objective.
-        rates: Places of the fitted curve, for a picture.
-        fitted: The fitted objective there.
+        rates: The rates that were tried, for a picture.
+        fitted: The objective of each, the splits' offsets taken out.
         band: Its 95 % band, low and high, the splits' offsets taken out.
 
     Raises:
@@ -113,7 +112,7 @@ class Choice:
         return notebook_html(self.reason, self.plot())
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the fitted curve, its band, the plateau, the rate and the baseline; opens no window.
+        """Draw losses by rate, their band, plateau, rate and baseline; opens no window.
 
         Args:
             ax: The Matplotlib axes to draw on; None makes a figure without a window.

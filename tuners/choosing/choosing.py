@@ -10,11 +10,11 @@ import numpy as np
 
 from search_spaces._input import InputError, is_number
 from tuners.choosing.choice import Choice
-from tuners.curves.response import Response, fit_response
-from tuners.figures.words import rate
+from tuners.curves.response import Response, read_response
+from tuners.figures.words import count, rate
 from tuners.study.parameters import float_distributions, objective_name, pick_rate, rate_of
 from tuners.study.recording import recorded_facts
-from tuners.study.schema import STALE, superseded
+from tuners.study.schema import STALE, continued, superseded
 from tuners.study.tuner_study import Tuner, as_study
 
 if TYPE_CHECKING:
@@ -27,26 +27,26 @@ NARROW = 1.05  # ratio of its ends below which a plateau is one rate
 
 @dataclass(frozen=True, eq=False)
 class _Fitted:
-    """The trials of one optimizer, fitted; `optimizer` is None where the study has one only."""
+    """The trials of one optimizer, compared; `optimizer` is None where the study has one only.
+
+    `value` is that of the best finished trial, turned so that lower is better.
+    """
 
     optimizer: str | None
     parameter: str
     trials: int
     response: Response
-
-    @property
-    def lowest(self) -> float:
-        return float(self.response.fitted.min())
+    value: float
 
 
 def choose(study: optuna.Study | Tuner) -> Choice:
-    """Return the rate that all finished trials of a study or a tuner name together.
+    """Return the rate of the best finished trial, and the rates that are as good.
 
-    The lowest of many noisy trials is the luckiest. So a curve is fitted through all of them (see
-    `tuners.curves.response`), and its lowest place is the rate. Trials of `search` carry a score
-    for each split, and are compared split by split; a study of your own has one value a trial, so
-    that only the scatter of neighbouring trials tells how sure the answer is, and the reason says
-    so. Where several optimizers were searched, each is fitted, and the lowest fit is chosen.
+    Trials of `search` carry a score for each split and are compared on the splits that they share,
+    those that left a race early by the splits that they have; the finished ones of a race have
+    values of the same fresh splits. A study of your own has one value a trial, so that only the
+    scatter of neighbouring trials tells how sure the answer is, and the reason says so. Where
+    several optimizers were searched, the best trial of all is named.
 
     Args:
         study: A study with one finished trial or more whose parameters hold a learning rate; or a
@@ -67,7 +67,7 @@ def choose(study: optuna.Study | Tuner) -> Choice:
         ...     return 1 + math.log10(rate / 1e-3) ** 2
         >>> import math
         >>> study.optimize(objective, n_trials=40)
-        >>> 5e-4 < choose(study).learning_rate < 2e-3
+        >>> choose(study).learning_rate == float(f"{study.best_params['learning_rate']:.4g}")
         True
     """
     study = as_study(study)
@@ -85,25 +85,26 @@ def choose(study: optuna.Study | Tuner) -> Choice:
             f"holds none among {len(study.get_trials(deepcopy=False))} trials; run a search first."
         )
     fits = [
-        _Fitted(optimizer, parameter, len(trials), _fit(parameter, trials, direction))
+        _compare(optimizer, parameter, trials, direction)
         for (optimizer, parameter), trials in groups.items()
     ]
-    best = min(fits, key=lambda fit: fit.lowest)
+    best = min(fits, key=lambda fit: fit.value)
     return _describe(best, fits, facts, direction, _baseline(groups, facts, best))
 
 
 def _finished_trials(
     study: optuna.Study,
 ) -> dict[tuple[str | None, str], list[FrozenTrial]]:
-    """Return the finished trials by optimizer and name of the rate."""
+    """Return the trials by optimizer and name of the rate: finished ones, and what a race pruned.
+
+    Only what has a finished one is there.
+    """
     trials = study.get_trials(deepcopy=False)
-    replaced = superseded(trials)
+    replaced = superseded(trials) | continued(trials)
     finished = [
         trial
         for trial in trials
-        if trial.state.name == "COMPLETE"
-        and trial.value is not None
-        and np.isfinite(trial.value)
+        if (_is_finished(trial) or _raced(trial))
         and trial.user_attrs.get("role") != STALE
         and trial.number not in replaced
     ]
@@ -117,23 +118,50 @@ def _finished_trials(
         several = name.startswith("learning_rate_") and "optimizer" in trial.params
         optimizer = str(trial.params["optimizer"]) if several else None
         groups.setdefault((optimizer, name), []).append(trial)
-    return groups
+    return {key: each for key, each in groups.items() if any(map(_is_finished, each))}
 
 
 def _names(stored: Any) -> list[str]:
     return [str(name) for name in stored] if isinstance(stored, Mapping) else []
 
 
-def _fit(parameter: str, trials: Sequence[FrozenTrial], direction: str) -> Response:
-    scores = [trial.user_attrs.get("scores") for trial in trials]
-    counts = {len(each) if isinstance(each, (list, tuple)) else 0 for each in scores}
-    whole = all(isinstance(each, (list, tuple)) and all(map(is_number, each)) for each in scores)
-    if whole and len(counts) == 1 and min(counts) > 1:
-        table = np.array(scores, float)
-    else:  # one value a trial
-        table = np.array([[trial.value] for trial in trials], float)
+def _is_finished(trial: FrozenTrial) -> bool:
+    finite = trial.value is not None and bool(np.isfinite(trial.value))
+    return trial.state.name == "COMPLETE" and finite
+
+
+def _raced(trial: FrozenTrial) -> bool:
+    """Whether a trial left a race, with a score for each of its splits."""
+    attributes = trial.user_attrs
+    return trial.state.name == "PRUNED" and "splits" in attributes and "scores" in attributes
+
+
+def _compare(
+    optimizer: str | None, parameter: str, trials: Sequence[FrozenTrial], direction: str
+) -> _Fitted:
+    sign = -1.0 if direction == "maximize" else 1.0
+    best = min(filter(_is_finished, trials), key=lambda trial: sign * float(trial.value or 0.0))
     rates = np.array([trial.params[parameter] for trial in trials], float)
-    return fit_response(rates, -table if direction == "maximize" else table)
+    response = read_response(rates, sign * _table(trials), float(best.params[parameter]))
+    return _Fitted(optimizer, parameter, len(trials), response, sign * float(best.value or 0.0))
+
+
+def _table(trials: Sequence[FrozenTrial]) -> np.ndarray:
+    """Return the score of each trial on each split, NaN where it has none, or one value each."""
+    scores = [trial.user_attrs.get("scores") for trial in trials]
+    whole = all(
+        isinstance(each, (list, tuple)) and each and all(map(is_number, each)) for each in scores
+    )
+    if not whole:
+        return np.array([[trial.value] for trial in trials], float)
+    splits = [
+        trial.user_attrs.get("splits") or list(range(len(each or ())))
+        for trial, each in zip(trials, scores, strict=True)
+    ]
+    table = np.full((len(trials), 1 + max(map(max, splits))), np.nan)
+    for row, own, each in zip(table, splits, scores, strict=True):
+        row[own] = each
+    return table
 
 
 def _baseline(
@@ -161,7 +189,9 @@ def _describe(
     low, high = response.plateau
     chosen = float(f"{response.best:.4g}")
     inside = None if baseline is None else bool(low * 0.99 <= baseline <= high * 1.01)
-    spots = np.unique(np.linspace(0, len(response.fitted) - 1, MOST_PLACES).round().astype(int))
+    most = np.linspace(0, len(response.fitted) - 1, MOST_PLACES)
+    spots = np.unique([*most.round().astype(int), np.searchsorted(response.learning_rates, chosen)])
+    spots = spots[spots < len(response.fitted)]
     sign = -1.0 if direction == "maximize" else 1.0
     band = np.sort(sign * response.band[:, spots], axis=0)
     return Choice(
@@ -201,7 +231,7 @@ def _reason(
     response = best.response
     low, high = response.plateau
     whose = f" with {best.optimizer}" if best.optimizer else ""
-    words = f"The curve through {best.trials} trials{whose} is lowest at {rate(response.best)}; "
+    words = f"Of {count(best.trials, 'trial')}{whose} the best is at {rate(response.best)}; "
     words += equal_rates(low, high)
     if response.splits > 1:
         words += f", compared on {response.splits} splits"
@@ -212,6 +242,6 @@ def _reason(
         words += "one of them" if inside else "not one of them"
     others = [fit for fit in fits if fit is not best]
     if others:
-        second = min(others, key=lambda fit: fit.lowest)
+        second = min(others, key=lambda fit: fit.value)
         words += f"; the next best optimizer is {second.optimizer}"
     return words + "."

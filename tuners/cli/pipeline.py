@@ -31,10 +31,10 @@ from tuners.cli.options import JobOptions
 from tuners.cli.tensorflow_logging import load_tensorflow
 from tuners.comparison.result import Comparison, recorded_comparison
 from tuners.engines import opening
-from tuners.engines.plan import rate_parameter
 from tuners.integrations.narrowing import as_bounds
 from tuners.report.terminal import start_block, trial_line
 from tuners.report.trial_rows import best_row, trial_rows
+from tuners.searches.plan import rate_parameter
 from tuners.study import heartbeat, recording
 from tuners.study.metadata import machine_facts, task_facts
 from tuners.study.passwords import hide_passwords

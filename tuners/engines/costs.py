@@ -7,11 +7,10 @@ from typing import Any
 
 import optuna
 
-from tuners.engines.plan import SearchPlan
+from tuners.searches.plan import SearchPlan
 from tuners.study.recording import record_facts
+from tuners.study.schema import GRADIENT_STEPS
 from tuners.training.rows import batches_of
-
-GRADIENT_STEPS = "gradient_steps"  # the study's attribute
 
 
 def record_search_cost(

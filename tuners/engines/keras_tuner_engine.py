@@ -21,9 +21,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from search_spaces.learning_rate import LearningRateBounds
 from tuners.engines.costs import record_search_cost
-from tuners.engines.plan import SearchPlan
 from tuners.integrations.keras_tuner_population import PopulationTuner
 from tuners.integrations.keras_tuner_space import begin_with
+from tuners.searches.plan import SearchPlan
 from tuners.study.heartbeat import at_work
 from tuners.study.recording import record_facts, recorded_facts
 from tuners.study.schema import trial_attributes

@@ -85,7 +85,8 @@ def asked_settings(tasks: Sequence[TuningTask], asked: Any) -> dict[str, Any]:
         asked: A `SearchPlan`, or the command's options, which have the same names.
     """
     proposer = "tuner" if asked.engine == "keras-tuner" else "sampler"
-    names = ("epochs", "objective", "splits", "seed")
+    race = asked.algorithm == "race"
+    names = ("epochs", "objective", "seed") if race else ("epochs", "objective", "splits", "seed")
     return {
         "task": ",".join(task.name for task in tasks),
         "data_hash": _each(task_hash(task) for task in tasks),

@@ -20,10 +20,10 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from tuners.engines.costs import record_search_cost
-from tuners.engines.plan import Branch, SearchPlan
 from tuners.engines.pruning import Pruning, Rehearsal, rehearse
 from tuners.engines.samplers import make_sampler
 from tuners.integrations.optuna_sampler import NarrowedSampler
+from tuners.searches.plan import Branch, SearchPlan
 from tuners.study import work_queue
 from tuners.study.heartbeat import at_work
 from tuners.study.recording import record_facts

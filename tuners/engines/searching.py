@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,7 +15,7 @@ from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from search_spaces._input import InputError
+from search_spaces._input import InputError, is_number
 from search_spaces.task import TuningTask
 from tuners._checks import check_choice, check_rate, check_whole, require_keras
 from tuners._progress import progress_bar
@@ -22,10 +23,11 @@ from tuners.curves.loss_curve import LossCurve
 from tuners.engines import optuna_engine
 from tuners.engines.names import DIRECTIONS, ENGINES, TUNERS, Direction, default_sampler
 from tuners.engines.opening import asked_settings, model_settings, open_study
-from tuners.engines.plan import Branch, SearchPlan, rate_parameter
 from tuners.engines.samplers import check_sampler, make_pruner, pruner_name
 from tuners.figures.words import count, rate
 from tuners.integrations.narrowing import as_bounds
+from tuners.searches import racing
+from tuners.searches.plan import Branch, SearchPlan, rate_parameter
 from tuners.study.metadata import check_objective, machine_facts, task_facts
 from tuners.study.parameters import rate_of
 from tuners.study.passwords import hide_passwords
@@ -36,16 +38,19 @@ from tuners.training.records import How
 from tuners.training.records import direction as direction_of
 from tuners.training.rows import batches_of
 
+TRIALS = 8  # of a fixed design where their number is not given
+
 
 def search(
     task: TuningTask | Mapping[str, TuningTask],
     bounds: Any,
     *,
+    budget: float | None = None,
+    epochs: int = 30,
+    trials: int | None = None,
     engine: str = "optuna",
     sampler: str | None = None,
     tuner: str = "bayesian",
-    trials: int = 8,
-    epochs: int = 30,
     splits: int = 4,
     storage: str | BaseStorage | None = None,
     study_name: str | None = None,
@@ -63,31 +68,43 @@ def search(
     workers: int = 1,
     pool: TrainingPool | None = None,
 ) -> optuna.Study:
-    """Search the learning rate inside its bounds, and return the study that records it all.
+    """Search the learning rate from its bounds on, and return the study that records it all.
 
-    The first trials are the bounds' suggestion and the baseline. Every trial trains on the same
-    splits, so that trials differ in the rate alone. Its value is the mean over its splits of
+    Without `trials` it is a race (see `tuners.searches.race`): a few rates across the bounds on one
+    split, further ones while the outermost is the lowest, also outside the bounds and inside the
+    declared range, then the best ones and finer ones on further splits. It ends where the budget is
+    spent, or where more would not change the answer. A trial is a rate, its score on each split an
+    intermediate value; a rate that lost is pruned, and the finished ones have seen the same splits.
+    Several tasks by name (optimizers, schedules, widths) share one budget, and one that cannot win
+    any more gets none of it.
+
+    With `trials`, a `sampler` or KerasTuner it is a fixed design: so many rates, each on all
+    `splits`, suggestion and baseline first. A trial's value is the mean over its splits of
     `TrainingRecord.scores`; the best single epochs stand beside it. A trial of which most lanes
-    diverge is stored as failed, with its curves. `choose(study)` names a rate. With a storage the
-    same call resumes an earlier one that stopped, and `trials` may grow; with one process
-    the study is the same as without the stop. With a journal file or PostgreSQL several
-    processes may make the same call: they share the trials, and what one leaves when it dies
-    is taken up by the others (see `tuners.study.work_queue`).
+    diverge is stored as failed, with its curves.
 
-    Several tasks by name (one optimizer each) are searched in one study: a trial picks
-    "optimizer" and then the rate `learning_rate_<name>` inside that one's own bounds.
+    `choose(study)` names a rate. With a storage the same call resumes an earlier one that stopped;
+    `budget` and `trials` may grow, and only what is new is trained. A race has one process that
+    decides. Several processes may share a fixed design in a journal file or PostgreSQL (see
+    `tuners.study.work_queue`).
+
+    Of several tasks a trial has "optimizer", the name of its task, and the rate
+    `learning_rate_<name>`.
 
     Args:
         task: The task, or several by name.
         bounds: `LearningRateBounds`, a `LossCurve` or a pair `(low, high)`; by name for several.
         engine: "optuna" or "keras-tuner".
-        sampler: For Optuna: "tpe", "gp", "random", "qmc" or "cmaes"; None for "qmc", whose few
-            rates are evenly spread, or "tpe" between several tasks.
+        sampler: For a fixed design with Optuna: "tpe", "gp", "random", "qmc" or "cmaes"; None for
+            "qmc", whose few rates are evenly spread, or "tpe" between several tasks.
         tuner: For KerasTuner: "bayesian", "random", "hyperband" or "grid".
-        trials: Trials of the study in all, suggestion and baseline among them, 1 or more.
-        epochs: Epochs of a trial, 1 or more.
-        splits: Lanes of a trial, 1 or more, with the seeds and splits `seed`, `seed + 1`, ...;
-            where the task has no splits, they differ in weights and order only.
+        budget: Trainings of full length that a race may spend at most, what the range test of
+            `curve` spent among them, 2 or more; None for 12, and 7 more for each further task.
+        epochs: Epochs of a training, 1 or more.
+        trials: Trials of a fixed design in all, suggestion and baseline among them, 1 or more;
+            None races, or is 8 with a sampler, a pruner or KerasTuner.
+        splits: Of a fixed design: lanes of a trial, 1 or more, with the seeds and splits `seed`,
+            `seed + 1`, ...; where the task has no splits, they differ in weights and order only.
         storage: None (memory), an address such as "sqlite:///study.db" (one process),
             "journal:///study.journal" (several on one machine), a PostgreSQL one (several
             machines), or Optuna's storage.
@@ -120,14 +137,23 @@ def search(
 
     Example:
         >>> from search_spaces import wine_task
-        >>> study = search(wine_task(), (1e-4, 1e-2), trials=8, epochs=5)  # doctest: +SKIP
+        >>> study = search(wine_task(), (1e-4, 1e-2), epochs=5)  # doctest: +SKIP
         >>> study.best_params  # doctest: +SKIP
         {'learning_rate': 0.001}
     """
     require_keras("search")
     check_choice(engine, ENGINES, "engine")
+    arms = len(task) if isinstance(task, Mapping) else 1
+    spend = None
+    if races(trials, engine, sampler, pruner):
+        spend = float(check_budget(default_budget(arms) if budget is None else budget))
+    elif budget is not None:
+        raise InputError(
+            f"`budget` is for a race, but got {budget!r} with `trials`, a sampler, a pruner or "
+            "KerasTuner; leave one of the two out."
+        )
     if sampler is None:
-        sampler = default_sampler(len(task) if isinstance(task, Mapping) else 1)
+        sampler = default_sampler(arms)
     if engine == "optuna":
         check_sampler(sampler)
     else:
@@ -150,7 +176,7 @@ def search(
         engine=engine,
         sampler=sampler,
         tuner=tuner,
-        trials=check_whole(trials, "trials"),
+        trials=TRIALS if trials is None else check_whole(trials, "trials"),
         epochs=check_whole(epochs, "epochs"),
         splits=check_whole(splits, "splits"),
         batch=check_whole(batch, "batch"),
@@ -161,6 +187,7 @@ def search(
         how=how,
         seed=check_whole(seed, "seed", least=0),
         alone=_alone(engine, opened),
+        budget=spend,
         on_trial=on_trial,
         on_epoch=on_epoch,
     )
@@ -183,7 +210,9 @@ def search(
         bar = stack.enter_context(progress_bar("search", bool(verbose) and on_epoch is None))
         pool = pool or stack.enter_context(training_pool(workers))
         plan = replace(plan, on_epoch=on_epoch or bar, pool=pool)
-        if engine == "optuna":
+        if plan.budget is not None:
+            racing.run(study, plan)
+        elif engine == "optuna":
             optuna_engine.run(study, plan)
         else:
             from tuners.engines import keras_tuner_engine
@@ -197,12 +226,13 @@ def search(
 def _warn_of_dear_test(branch: Branch, plan: SearchPlan) -> None:
     """Warn where a range test spent more gradient steps than the search is going to."""
     spent = branch.curve.gradient_steps if branch.curve else None
-    steps = plan.trials * plan.splits * plan.epochs * batches_of(branch.task)
+    trainings = plan.trials * plan.splits if plan.budget is None else plan.budget
+    steps = int(trainings * plan.epochs * batches_of(branch.task))
     if spent and steps and spent > steps:
         warnings.warn(
-            f"The range test took {spent:,} gradient steps, but {plan.trials} trials of "
-            f"{plan.epochs} epochs on {plan.splits} splits take only {steps:,}; leave the range "
-            "test out, or search more.",
+            f"The range test took {spent:,} gradient steps, but {trainings:g} trainings of "
+            f"{plan.epochs} epochs take only {steps:,}; leave the range test out, or search "
+            "more.",
             stacklevel=3,
         )
 
@@ -210,13 +240,47 @@ def _warn_of_dear_test(branch: Branch, plan: SearchPlan) -> None:
 def _found(study: optuna.Study, plan: SearchPlan) -> str:
     """Return how many trials there are and which is best, in one line."""
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    words = f"{count(len(trials), 'finished trial')} on {count(plan.splits, 'split')}"
+    if plan.budget is not None:
+        spent = recorded_facts(study).get("epochs_search", 0) / plan.epochs
+        ended = [each for each in study.get_trials(deepcopy=False) if each.state.is_finished()]
+        words = f"{count(len(ended), 'rate')}, {spent:g} of {plan.budget:g} trainings"
+    else:
+        words = f"{count(len(trials), 'finished trial')} on {count(plan.splits, 'split')}"
     if not trials:
         return words
     best = study.best_trial
     name = rate_of(best.params, plan.branches[0].parameter)
     at = rate(best.params[name]) if name else "?"
     return f"{words}, the best at {at} with {plan.objective} {best.value:.4g} (a selection score)"
+
+
+def races(trials: Any, engine: str, sampler: Any, pruner: Any) -> bool:
+    """Whether a search races: nothing asks for a fixed design."""
+    return (
+        trials is None and engine == "optuna" and sampler is None and pruner_name(pruner) == "none"
+    )
+
+
+def default_budget(tasks: int) -> int:
+    """Return the trainings of a race: places, a second split and a third of the best task.
+
+    Args:
+        tasks: How many race; each further one needs its own places and its own second split.
+    """
+    return 12 + 7 * (tasks - 1)
+
+
+def check_budget(budget: Any) -> float:
+    """Return a budget of trainings, 2 or more.
+
+    Raises:
+        InputError: It is none.
+    """
+    if not is_number(budget) or not 2 <= budget < math.inf:
+        raise InputError(
+            f"`budget` must be a number of trainings, 2 or more, but got {budget!r}; pass e.g. 12."
+        )
+    return float(budget)
 
 
 def _alone(engine: str, storage: BaseStorage) -> str:
@@ -278,9 +342,10 @@ def _record_start(study: optuna.Study, plan: SearchPlan) -> None:
             "sampler": plan.algorithm,
             "pruner": plan.pruner_name,
             "seed": plan.seed,
-            "splits": plan.splits,
+            "splits": None if plan.budget else plan.splits,
+            "budget": plan.budget,
             "resplit": all(branch.task.resplit is not None for branch in plan.branches),
-            "trials": plan.trials,
+            "trials": None if plan.budget else plan.trials,
             "started": recorded_facts(study).get("started", now),
         },
     )

@@ -17,7 +17,8 @@ write the same `facts: run` when they begin, while others may be at work already
 kept each fact in an attribute `fact NAME`, the first one all in `facts`; both are still read.
 
 A trial carries `role` ("search", "suggestion", "baseline", "queued", "stale"), `seed`, `diverged`,
-`epochs`, `best_epoch` (0-based), `seconds`, `how`, and `curves` (name -> values by epoch); with the
+`epochs`, `best_epoch` (0-based), `seconds`, `how`, and `curves` (name -> values by epoch); in a
+race `split N`, the same of each split, and `continues` (see `tuners.searches.racing`); with the
 Optuna engine also `unit`, the work that it is part of, `place`, its place in it, and `worker`, who
 holds or held it (see `tuners.study.work_queue`).
 """
@@ -25,7 +26,7 @@ holds or held it (see `tuners.study.work_queue`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,8 @@ from tuners.training.records import TrainingRecord
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+GRADIENT_STEPS = "gradient_steps"  # the study's attribute: steps that the search has trained
+CONTINUES = "continues"  # a trial's: the number of the ended one that it takes up again
 STALE = "stale"  # role of a trial that counts for nothing
 EXTRA = "queued"  # role of a trial that somebody queued on the study, beyond the total
 UNIT, PLACE = "unit", "place"
@@ -50,6 +53,11 @@ WORK_FACTS = {"how", "why", "chunk_size", "pairs"} | {
 def superseded(trials: Iterable[FrozenTrial]) -> set[int]:
     """Return the numbers of failed trials that another one was queued for, as after a kill."""
     return {number for trial in trials for number in retry_history(trial)}
+
+
+def continued(trials: Iterable[FrozenTrial]) -> set[int]:
+    """Return the numbers of ended trials that a later one took up again."""
+    return {trial.user_attrs[CONTINUES] for trial in trials if CONTINUES in trial.user_attrs}
 
 
 def gather_facts(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,5 +138,29 @@ def trial_attributes(record: TrainingRecord, lanes: np.ndarray, seconds: float) 
             "scores": record.scores()[lanes],
             "best_values": record.best()[lanes],
             "curves": {name: _mean(curve[lanes]) for name, curve in curves.items()},
+        }
+    )
+
+
+def merged_attributes(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a trial keeps, from what `trial_attributes` gave for each of its splits.
+
+    Args:
+        parts: One for each split, one or more.
+    """
+    names = parts[0]["curves"]
+    return plain(
+        {
+            "diverged": float(np.mean([part["diverged"] for part in parts])) > 0.5,
+            "epochs": max(part["epochs"] for part in parts),
+            "best_epoch": int(np.median([part["best_epoch"] for part in parts])),
+            "seconds": sum(part["seconds"] for part in parts),
+            "how": parts[0]["how"],
+            "scores": [score for part in parts for score in part["scores"]],
+            "best_values": [value for part in parts for value in part["best_values"]],
+            "curves": {
+                name: _mean(np.array([part["curves"][name] for part in parts], dtype=float))
+                for name in names
+            },
         }
     )

@@ -189,7 +189,7 @@ def test_a_repeated_rate_gives_way_to_a_random_one(task):
 
 def test_the_objectives_direction_is_explicit(task):
     from tuners.engines.keras_tuner_engine import make_oracle
-    from tuners.engines.plan import Branch, SearchPlan
+    from tuners.searches.plan import Branch, SearchPlan
     from tuners.training.records import direction
 
     def oracle(objective, tuner="random", seed=0):

@@ -14,7 +14,7 @@ from search_spaces.task import with_data
 from tests.tuners.tasks import dense_model, make_task
 from tuners import search
 from tuners.engines.names import default_sampler
-from tuners.engines.plan import Branch, same_rate
+from tuners.searches.plan import Branch, same_rate
 from tuners.study.recording import recorded_facts
 
 BOUNDS = LearningRateBounds(1e-2, 0.3, 0.05, "ok", "by hand", declared=(1e-3, 1.0))

@@ -13,9 +13,8 @@ from optuna.pruners import BasePruner
 from search_spaces.learning_rate import LearningRateBounds
 from search_spaces.task import TuningTask
 from tuners.curves.loss_curve import LossCurve
-from tuners.engines.names import Direction
 from tuners.training.pool import TrainingPool
-from tuners.training.records import How
+from tuners.training.records import Direction, How
 
 SAME_RATE = 0.01  # rates closer than this share are one rate
 
@@ -90,10 +89,13 @@ class SearchPlan:
     on_trial: Callable[[optuna.Study, optuna.trial.FrozenTrial], None] | None
     on_epoch: Callable[[int, int], None] | None
     pool: TrainingPool | None = None
+    budget: float | None = None  # of a race, in trainings; None for a fixed design
 
     @property
     def algorithm(self) -> str:
-        """What proposes the trials: the sampler or the tuner."""
+        """What proposes the trials: the race, the sampler or the tuner."""
+        if self.budget is not None:
+            return "race"
         return self.tuner if self.engine == "keras-tuner" else self.sampler
 
     @property
