@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ABOUT = (
     "Find a learning rate, and show whether it beats the baseline.\n\n"
-    "A range test finds the bounds. A search tries learning rates inside them. All trials together "
+    "A range test finds the bounds. A race tries learning rates, from the bounds on. Its rates "
     "choose one. Fresh pairs of trainings compare it with the baseline. A report says what was "
     "found.\n\n"
     "Without options this is done for the wine model. Run the same command to resume."

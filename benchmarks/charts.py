@@ -34,7 +34,7 @@ from tuners.figures.style import (
 )
 
 README_PICTURE = Path(__file__).parent.parent / "docs" / "quality.png"
-OURS = "ours, as it is"
+OURS = "ours"
 # what is drawn: colour and dashes; tables have all methods
 LINES = {
     OURS: (BLUE, "-"),

@@ -28,12 +28,16 @@ from numpy.typing import NDArray
 
 from benchmarks import kept
 from benchmarks.budgets import BUDGETS, MOST
-from benchmarks.policies.methods import Method, methods
-from benchmarks.replay import CUT, Named, World, best_rate, named_within, played, replay
+from benchmarks.policies.methods import OURS, Method, methods
+from benchmarks.policies.ours import told
+from benchmarks.replay import CUT, Named, Training, World, best_rate, named_within, played, replay
 from benchmarks.stored import add_out, read, write
 from benchmarks.truth import DECLARED, Truth, load_truth, stored_tasks
+from search_spaces import LearningRateBounds
+from tuners import LearningRateRace
 from tuners.curves.loss_curve import LossCurve
 
+REPEATS = 4  # deals of a task's splits
 DRAWS = 2_000  # of the data sets, for an interval
 LEVEL = 0.95
 HUGE = 1e6  # an excess in place of one that is not finite
@@ -197,23 +201,51 @@ def describe_task(truth: Truth) -> dict[str, Any]:
 
 
 def describe_bounds(truth: Truth) -> list[dict[str, Any]]:
-    """Return of each stored range test whether its bounds hold a rate as good as the best."""
-    world, found = World(truth, 0), []
+    """Return of range tests whether their bounds hold a rate as good as the best.
+
+    Those of short trainings are replayed, on the first split of each deal; ramps are stored.
+    """
+    found, default = [], World(truth, 0)
+    for repeat in range(REPEATS):
+        world = World(truth, repeat)
+        race = LearningRateRace(DECLARED, epochs=truth.epochs)
+        asked = race.ask()
+        race.tell([told(world.curve(Training(*each))) for each in asked])
+        cost = sum(world.epochs(each.share) for each in asked) / truth.epochs
+        found.append(_held(default, race.bounds, "short trainings", cost))
     for ramp in truth.ramps:
         curve = LossCurve(ramp.learning_rates, ramp.losses, declared=DECLARED)
-        bounds = curve.bounds()
-        inside = [r for r in truth.learning_rates if bounds.low * 0.999 <= r <= bounds.high * 1.001]
-        rates = (*np.geomspace(bounds.low, bounds.high, 9), *inside)
-        found.append(
-            {
-                "data_set": truth.data_set,
-                "held": any(world.excess_of_all(float(rate))[1] for rate in rates),
-                "undecided": bounds.status != "ok",
-                "width": bounds.decades,
-                "cost": ramp.trainings,
-            }
-        )
+        found.append(_held(default, curve.bounds(), "ramp", ramp.trainings))
     return found
+
+
+def _held(world: World, bounds: LearningRateBounds, kind: str, cost: float) -> dict[str, Any]:
+    truth = world.truth
+    inside = [r for r in truth.learning_rates if bounds.low * 0.999 <= r <= bounds.high * 1.001]
+    rates = (*np.geomspace(bounds.low, bounds.high, 9), *inside)
+    return {
+        "kind": kind,
+        "data_set": truth.data_set,
+        "held": any(world.excess_of_all(float(rate))[1] for rate in rates),
+        "undecided": bounds.status != "ok",
+        "width": bounds.decades,
+        "cost": cost,
+    }
+
+
+def floor(truth: Truth) -> list[Row]:
+    """Return what the test losses of four splits that may be seen choose: no method sees them."""
+    rows = []
+    for repeat in range(REPEATS):
+        world = World(truth, repeat)
+        reached = truth.reached[:, world.seen[:4]].mean(axis=1)
+        low, high = DECLARED
+        inside = (truth.learning_rates >= low * 0.999) & (truth.learning_rates <= high * 1.001)
+        rate = float(truth.learning_rates[np.argmin(np.where(inside, reached, np.inf))])
+        cost = 4.0 * len(truth.learning_rates)
+        excess, equal = world.excess(rate)
+        rows.append(Row(truth.name, truth.data_set, "", 0, excess, equal, 0.0, 0.0, cost))
+    return rows
 
 
 def gather_bounds(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -252,12 +284,12 @@ def gather(rows: Sequence[Row], tasks: list[dict[str, Any]]) -> dict[str, Any]:
         for name, method in known.items()
         if any(key[0] == name for key in cells)
     ]
-    ours = {budget: own for (name, budget), own in cells.items() if name == "ours, as it is"}
+    ours = {budget: own for (name, budget), own in cells.items() if name == OURS}
     against = [
         {"method": name, "budget": budget, **difference(cells[name, budget], ours[budget])}
         for name in known
         for budget in (11, MOST)
-        if name != "ours, as it is" and (name, budget) in cells and budget in ours
+        if name != OURS and (name, budget) in cells and budget in ours
     ]
     for task in tasks:
         own = [row for row in ours.get(MOST, []) if row.task == task["task"]]
@@ -319,10 +351,16 @@ def main() -> None:
         kept.store(known | new)
     truths = [load_truth(name, finished=options.set_aside) for name in names]
     results = gather(rows, [describe_task(truth) for truth in truths])
-    results["bounds"] = gather_bounds([b for truth in truths for b in describe_bounds(truth)])
+    tests = [each for truth in truths for each in describe_bounds(truth)]
+    results["bounds"] = {
+        kind: gather_bounds([each for each in tests if each["kind"] == kind])
+        for kind in ("short trainings", "ramp")
+    }
+    results["floor"] = summary([row for truth in truths for row in floor(truth)])
     results["seconds"] = time.perf_counter() - started
     results["seconds_of"] = read("seconds")["results"]
     show(results)
+    print(f"floor: {results['floor']}")
     print(f"bounds: {results['bounds']}\n{results['seconds']:.0f} s")
     whole = not (options.methods or options.tasks)
     write(

@@ -40,11 +40,14 @@ class Training:
         learning_rate: Its rate, positive; of a schedule the peak.
         split: Which of the splits that may be seen, counted from 0.
         share: Of the epochs of a full training, above 0 and up to 1; one epoch at least.
+        anew: Whether it begins anew and is paid for in full, also where one of the same rate and
+            split was trained for fewer epochs.
     """
 
     learning_rate: float
     split: int = 0
     share: float = 1.0
+    anew: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -324,6 +327,8 @@ def _new_epochs(world: World, training: Training, trained: dict[tuple[float, int
     key, epochs = (training.learning_rate, training.split), world.epochs(training.share)
     before = trained.get(key, 0)
     trained[key] = max(epochs, before)
+    if training.anew:
+        return epochs
     return epochs - before if epochs > before else epochs
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.budgets import MOST
+from benchmarks.budgets import BUDGETS, MOST
 from benchmarks.policies import keras_tuner, neps, optuna_studies, ours
 from benchmarks.policies.bounds import from_range_test
 from benchmarks.replay import Play
 
-# trials and splits of `search` that a budget pays for, the range test beside them; the last is the
-# default of the command
-TODAY = {4: (3, 1), 8: (3, 2), 11: (5, 2), 16: (5, 3), 24: (7, 3), 33: (8, 4)}
+OURS = "ours"
+FEWEST = 4  # trainings with which a race shows anything
 RULES = {
     "valley": "fastai's valley",
     "slide": "fastai's slide",
@@ -50,9 +49,15 @@ def methods() -> list[Method]:
     trials, score = optuna_studies.trials, optuna_studies.our_score
     random, tpe, gp = optuna_studies.random_sampler, optuna_studies.tpe, optuna_studies.gp
     return [
-        Method("ours, as it is", "ours", play_for=_today()),
+        Method(OURS, "ours", play_for=_races()),
+        Method(
+            "ours, one after the other",
+            "ours",
+            play_for={b: ours.one_after_the_other(b) for b in BUDGETS if b >= FEWEST},
+        ),
         Method("Keras's default rate", "no search", ours.keras_default),
         Method("our range test's suggestion", "no search", ours.suggestion),
+        Method("a ramp's suggestion", "no search", ours.ramp),
         *[Method(words, "no search", ours.rule(name)) for name, words in RULES.items()],
         Method("random", "rival", trials(random, MOST)),
         Method("Optuna TPE", "rival", trials(tpe, MOST)),
@@ -76,20 +81,14 @@ def methods() -> list[Method]:
         Method("TPE in our bounds", "in our bounds", trials(tpe, MOST, bounds=from_range_test)),
         Method("random, our score", "with our score", trials(random, MOST, score=score)),
         Method("TPE, our score", "with our score", trials(tpe, MOST, score=score)),
-        Method("TPE, our choice", "with our score", trials(tpe, MOST, chooses=True)),
         Method(
             "race, no range test",
             "with our score",
-            play_for={
-                11: ours.race_without_range_test(5),
-                16: ours.race_without_range_test(8),
-                24: ours.race_without_range_test(13),
-                33: ours.race_without_range_test(18),
-            },
+            play_for={b: ours.race(b, tested=False) for b in BUDGETS if b >= FEWEST},
         ),
     ]
 
 
-def _today() -> dict[int, Play]:
-    plays: dict[int, Play] = {budget: ours.search(*plan) for budget, plan in TODAY.items()}
+def _races() -> dict[int, Play]:
+    plays: dict[int, Play] = {budget: ours.race(budget) for budget in BUDGETS if budget >= FEWEST}
     return plays | {1: ours.suggestion}

@@ -13,10 +13,8 @@ from optuna.samplers import BaseSampler
 
 from benchmarks.policies.bounds import Bounds, declared
 from benchmarks.replay import Curve, Play, Setting, Steps, Training
-from tuners import choose
 
 NAME = "learning_rate"
-CHOSEN_AT = (1, 2, 4, 8, 11, 16, 24, 33)  # trials after which `choose` is asked
 Sampler = Callable[[int], BaseSampler]
 Score = Callable[[Curve], float]
 
@@ -78,7 +76,6 @@ def trials(
     bounds: Bounds = declared,
     score: Score = lowest,
     splits: int = 1,
-    chooses: bool = False,
 ) -> Play:
     """Return a study of trials, whose lowest value wins.
 
@@ -88,22 +85,19 @@ def trials(
         bounds: Inside which range.
         score: Of a training.
         splits: Trainings of a trial, whose mean is its value.
-        chooses: Whether `choose` names the rate, in place of the lowest value.
     """
 
     def play(setting: Setting) -> Steps:
         study, ends = _study(sampler, setting), bounds(setting)
         best, choice = np.inf, None
-        for done in range(1, most + 1):
+        for _ in range(most):
             trial, rate = _suggest(study, ends)
             curves = yield choice, [Training(rate, split) for split in range(splits)]
             value = float(np.mean([score(curve) for curve in curves]))
             _tell(study, trial, value)
             if value < best:
                 best = value
-                choice = rate if not chooses or choice is None else choice
-            if chooses and done in CHOSEN_AT and np.isfinite(best):
-                choice = choose(study).learning_rate
+                choice = rate
         return choice
 
     return play

@@ -20,7 +20,7 @@ from benchmarks.quality import (
 from benchmarks.truth import set_aside, stored_tasks
 from tests.benchmarks.truths import make_truth
 
-OURS = "ours, as it is"
+OURS = "ours"
 
 
 def row(excess: float, task: str = "a", method: str = OURS, budget: int = 33) -> Row:

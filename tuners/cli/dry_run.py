@@ -14,6 +14,7 @@ from tuners.cli.timing import SHORT, Pace, time_epochs, time_ramp, time_test
 from tuners.comparison.pairs import PAIRS_AT_ONCE
 from tuners.range_tests.runner import ramp_size
 from tuners.report.formatting import duration
+from tuners.searches.racing import WIDTH
 from tuners.training.rows import batches_of
 
 TRIALS_AT_ONCE = 4  # that the search trains together
@@ -56,7 +57,8 @@ def make_plan(options: JobOptions, tasks: Mapping[str | None, TuningTask]) -> di
     each = list(tasks.values())
     tested = tasks if options.bounds is None else {}
     parts = [_range_test(options, label, task) for label, task in tested.items()]
-    width = -(-min(TRIALS_AT_ONCE, options.trials) * options.splits // options.workers)
+    together = min(TRIALS_AT_ONCE, options.planned_trials) * options.splits
+    width = WIDTH if options.races else -(-together // options.workers)
     paces = [time_epochs(task, width, options.how) for task in each]
     parts.append(_search(options, each, paces))
     parts.append(_comparison(options, each[0], paces, alone=len(each) == 1))
@@ -80,19 +82,26 @@ def _range_test(options: JobOptions, label: str | None, task: TuningTask) -> Par
 
 def _search(options: JobOptions, tasks: Sequence[TuningTask], paces: Sequence[Pace]) -> Part:
     seconds = sum(pace.compiling for pace in paces)
+    steps = max(map(batches_of, tasks)) * options.epochs
+    if options.races:
+        rounds = [pace.seconds(pace.chunks(WIDTH), options.epochs) for pace in paces]
+        most = options.planned_budget
+        # two rounds of each task, a walk and a third round of one; each is as long as a full one
+        least = seconds + 2 * sum(rounds) + max(rounds)
+        return Part("search", most, options.epochs, steps, least, least + max(rounds))
     if _baseline_first(options):
         alone = paces[0].again(tasks[0], options.splits, options.how)
         seconds += alone.compiling + alone.seconds(alone.chunks(options.splits), options.epochs)
     for trials in trial_batches(options, paces[0]):
         share = -(-trials * options.splits // (len(paces) * options.workers))
         seconds += sum(pace.seconds(pace.chunks(share), options.epochs) for pace in paces)
-    lanes, steps = options.trials * options.splits, max(map(batches_of, tasks)) * options.epochs
+    lanes = options.planned_trials * options.splits
     return Part("search", lanes, options.epochs, steps, seconds, seconds)
 
 
 def _baseline_first(options: JobOptions) -> bool:
     """Whether the baseline trains before the other trials, in a smaller program."""
-    return options.engine == "keras-tuner" and options.trials > 1
+    return options.engine == "keras-tuner" and options.planned_trials > 1
 
 
 def trial_batches(options: JobOptions, pace: Pace) -> list[int]:
@@ -102,7 +111,7 @@ def trial_batches(options: JobOptions, pace: Pace) -> list[int]:
         options: What the user asked for.
         pace: Of the training.
     """
-    whole, rest = divmod(options.trials - _baseline_first(options), TRIALS_AT_ONCE)
+    whole, rest = divmod(options.planned_trials - _baseline_first(options), TRIALS_AT_ONCE)
     if _baseline_first(options) and pace.lanes > 1 and rest:
         rest = TRIALS_AT_ONCE  # this engine fills its batches up
     return [TRIALS_AT_ONCE] * whole + [rest] * (rest > 0)

@@ -29,7 +29,7 @@ def check_options(options: JobOptions) -> None:
     if options.task is None:
         for name in options.optimizers:
             check_choice(name, OPTIMIZERS, "--optimizer")
-    if options.engine == "optuna":
+    if options.engine == "optuna" and not options.races:
         check_sampler(options.algorithm)  # whose extra may not be installed
     check_folder_name(options.out)
     check_address(options.storage)
@@ -50,6 +50,9 @@ def _rules(options: JobOptions) -> Iterator[tuple[bool, str]]:
     yield not options.objective.strip(), words
     words = f"`--optimizer` must name each optimizer once, but got {options.optimizer!r}."
     yield len(set(names)) < len(names), words
+    words = f"`--budget` is for a race, but got {options.budget} with --trials, --sampler, "
+    words += "--pruner or keras-tuner; leave one of the two out."
+    yield options.budget is not None and not options.races, words
     wrong, other = f"does not go with `--engine {options.engine}`", options.engine != "optuna"
     for broken, name, cure in (
         (other and options.sampler, "sampler", "use `--tuner` for KerasTuner's own"),

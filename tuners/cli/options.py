@@ -16,12 +16,15 @@ from typing import Annotated, Any, Literal, get_type_hints
 import typer
 
 from tuners.engines.names import (
+    DEFAULT_TRIALS,
     Direction,
     Engine,
     Pruner,
     Sampler,
     Tuner,
+    default_budget,
     default_sampler,
+    races,
 )
 
 LARGEST_SEED = 2**31 - 1
@@ -93,8 +96,8 @@ class JobOptions:
     """What the user asked for; `None` stands for what was not given.
 
     Example:
-        >>> JobOptions(trials=8).algorithm
-        'qmc'
+        >>> JobOptions().algorithm, JobOptions(trials=8).algorithm
+        ('race', 'qmc')
     """
 
     data: Csv = None
@@ -124,8 +127,8 @@ class JobOptions:
         Sampler | None,
         _work(
             metavar="NAME",
-            help="How Optuna proposes: tpe, gp, random, qmc or cmaes. Default: qmc, and tpe "
-            "for several optimizers.",
+            help="How Optuna proposes trials: tpe, gp, random, qmc or cmaes. Default: a race, and "
+            "with --trials qmc, or tpe for several optimizers.",
         ),
     ] = None
     tuner: Annotated[
@@ -153,18 +156,30 @@ class JobOptions:
             help="Whether to minimize or maximize the objective. Default: known from its name.",
         ),
     ] = None
+    budget: Annotated[
+        int | None,
+        _work(
+            metavar="N",
+            callback=at_least(2),
+            help="Trainings that range test and search may spend, at most. A larger number later "
+            "adds some. Default: 12, and 7 more for each further optimizer.",
+        ),
+    ] = None
     trials: Annotated[
-        int,
+        int | None,
         _work(
             metavar="N",
             callback=_count,
-            help="Trials in the search. A larger number later adds trials.",
+            help="Try so many learning rates, each on all splits, in place of a race. A larger "
+            "number later adds trials. Default with --sampler or keras-tuner: 8.",
         ),
-    ] = 8
+    ] = None
     epochs: Epochs = 30
     splits: Annotated[
         int,
-        _work(metavar="N", callback=_count, help="Splits of the rows that every trial trains on."),
+        _work(
+            metavar="N", callback=_count, help="Splits of every trial, with --trials."
+        ),
     ] = 4
     pairs: Pairs = 30
     seed: Seed = 0
@@ -182,13 +197,13 @@ class JobOptions:
         ),
     ] = (1e-5, 1.0)
     range_seeds: Annotated[
-        int,
+        int | None,
         _work(
             metavar="N",
             callback=_count,
-            help="Runs of the range test. Twice as many where these do not decide.",
+            help="Splits of the range test. Default: 1, and one more where it does not decide.",
         ),
-    ] = 8
+    ] = None
     bounds: Annotated[
         tuple[float, float] | None,
         _work(metavar="LOW HIGH", help="Search these learning rates, without a range test."),
@@ -228,10 +243,27 @@ class JobOptions:
 
     @property
     def algorithm(self) -> str:
-        """What proposes the trials: the sampler or the tuner."""
+        """What proposes the trials: the race, the sampler or the tuner."""
+        if self.races:
+            return "race"
         if self.engine == "keras-tuner":
             return self.tuner or "bayesian"
         return self.sampler or default_sampler(len(self.optimizers))
+
+    @property
+    def races(self) -> bool:
+        """Whether the search is a race: nothing asks for a fixed design."""
+        return races(self.trials, self.engine, self.sampler, self.pruner)
+
+    @property
+    def planned_trials(self) -> int:
+        """Trials of a fixed design."""
+        return DEFAULT_TRIALS if self.trials is None else self.trials
+
+    @property
+    def planned_budget(self) -> int:
+        """Trainings that a race may spend, its range tests among them."""
+        return default_budget(len(self.optimizers)) if self.budget is None else self.budget
 
     @property
     def pruner_name(self) -> str:

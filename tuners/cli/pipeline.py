@@ -31,6 +31,7 @@ from tuners.cli.options import JobOptions
 from tuners.cli.tensorflow_logging import load_tensorflow
 from tuners.comparison.result import Comparison, recorded_comparison
 from tuners.engines import opening
+from tuners.figures.words import count
 from tuners.integrations.narrowing import as_bounds
 from tuners.report.terminal import start_block, trial_line
 from tuners.report.trial_rows import best_row, trial_rows
@@ -196,8 +197,12 @@ def _stored_study(job: Job, storage: BaseStorage) -> optuna.Study:
 
 def _print_start(job: Job, screen: Screen) -> None:
     facts = task_facts(next(iter(job.tasks.values())), job.options.epochs)
-    for name in ("trials", "epochs", "pairs", "engine", "objective", "seed"):
+    for name in ("epochs", "pairs", "engine", "objective", "seed"):
         facts[name] = getattr(job.options, name)
+    if job.options.races:
+        facts["budget"] = job.options.planned_budget
+    else:
+        facts["trials"] = job.options.planned_trials
     facts |= {"task": job.settings["task"], "optimizer": job.optimizers}
     facts |= {"sampler": job.options.algorithm, **machine_facts()}
     screen.note(start_block(facts, out=str(job.folder)))
@@ -255,10 +260,13 @@ def search_rates(run: Run) -> None:
     """Run what is left of the search."""
     options, named = run.job.options, run.job.tasks
     bounds = recording.recorded_bounds(run.study)
+    curves = recording.recorded_curves(run.study)
     with run.screen.stage("search", "epochs") as tell:
         search(
             _one_or_named(named),
             _one_or_named({label: bounds[rate_parameter(label)] for label in named}),
+            budget=options.planned_budget if options.races else None,
+            curve=_one_or_named({label: curves.get(rate_parameter(label)) for label in named}),
             engine=options.engine,
             sampler=options.sampler,
             tuner=options.tuner or "bayesian",
@@ -303,7 +311,8 @@ def _trial_lines(run: Run) -> Callable[[optuna.Study, FrozenTrial], None]:
         row = trial_rows([trial], rate_parameter(label))[0]
         best = best_row([each for each in (best, row) if each is not None], direction)
         value, number = (best["value"], best["number"]) if best else (None, None)
-        line = trial_line(row, total=run.job.options.trials, best=value, best_number=number)
+        total = None if run.job.options.races else run.job.options.planned_trials
+        line = trial_line(row, total=total, best=value, best_number=number)
         run.screen.note(line if label is None else f"{line}  {label}")
 
     return show
@@ -370,7 +379,9 @@ def report(run: Run, *, stopped: bool = False) -> int:
         page = write_report(study, run.job.folder / run_folder.PAGE)
     trials = study.get_trials(deepcopy=False)
     ended = sum(trial.state.is_finished() for trial in trials)
-    told = f"{ended} of {max(run.job.options.trials, ended)} trials"
+    told = f"{count(ended, 'rate')} tried"
+    if not run.job.options.races:
+        told = f"{ended} of {max(run.job.options.planned_trials, ended)} trials"
     if stopped:
         screen.say(f"stopped after {told}; report: {page}")
         screen.say(f"Run the same command to resume: {run.job.command}")
@@ -379,7 +390,7 @@ def report(run: Run, *, stopped: bool = False) -> int:
         known = recorded_comparison(study)
         pairs = f"{(known and known.pairs) or 'no'} pairs"
         screen.print(
-            f"This run was complete: {told} and {pairs}. Nothing was trained; the report is "
+            f"This run was complete: {told}, {pairs}. Nothing was trained; the report is "
             "written again.",
             "",
         )

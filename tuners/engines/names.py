@@ -24,6 +24,24 @@ def default_sampler(tasks: int) -> Sampler:
     return "qmc" if tasks == 1 else "tpe"
 
 
+DEFAULT_TRIALS = 8  # of a fixed design
+
+
+def races(trials: object, engine: object, sampler: object, pruner: object) -> bool:
+    """Whether a search races: nothing asks for a fixed design."""
+    fixed = (trials, sampler) != (None, None) or pruner not in (None, "none")
+    return engine == "optuna" and not fixed
+
+
+def default_budget(tasks: int) -> int:
+    """Return the trainings of a race: places, a second split and a third of the best task.
+
+    Args:
+        tasks: How many race; each further one needs its own places and its own second split.
+    """
+    return 12 + 7 * (tasks - 1)
+
+
 ENGINES: tuple[str, ...] = get_args(Engine)
 SAMPLERS: tuple[str, ...] = get_args(Sampler)
 TUNERS: tuple[str, ...] = get_args(Tuner)

@@ -21,7 +21,16 @@ from tuners._checks import check_choice, check_rate, check_whole, require_keras
 from tuners._progress import progress_bar
 from tuners.curves.loss_curve import LossCurve
 from tuners.engines import optuna_engine
-from tuners.engines.names import DIRECTIONS, ENGINES, TUNERS, Direction, default_sampler
+from tuners.engines.names import (
+    DEFAULT_TRIALS,
+    DIRECTIONS,
+    ENGINES,
+    TUNERS,
+    Direction,
+    default_budget,
+    default_sampler,
+    races,
+)
 from tuners.engines.opening import asked_settings, model_settings, open_study
 from tuners.engines.samplers import check_sampler, make_pruner, pruner_name
 from tuners.figures.words import count, rate
@@ -37,8 +46,6 @@ from tuners.training.pool import TrainingPool, training_pool
 from tuners.training.records import How
 from tuners.training.records import direction as direction_of
 from tuners.training.rows import batches_of
-
-TRIALS = 8  # of a fixed design where their number is not given
 
 
 def search(
@@ -145,7 +152,7 @@ def search(
     check_choice(engine, ENGINES, "engine")
     arms = len(task) if isinstance(task, Mapping) else 1
     spend = None
-    if races(trials, engine, sampler, pruner):
+    if races(trials, engine, sampler, pruner_name(pruner)):
         spend = float(check_budget(default_budget(arms) if budget is None else budget))
     elif budget is not None:
         raise InputError(
@@ -176,7 +183,7 @@ def search(
         engine=engine,
         sampler=sampler,
         tuner=tuner,
-        trials=TRIALS if trials is None else check_whole(trials, "trials"),
+        trials=DEFAULT_TRIALS if trials is None else check_whole(trials, "trials"),
         epochs=check_whole(epochs, "epochs"),
         splits=check_whole(splits, "splits"),
         batch=check_whole(batch, "batch"),
@@ -252,22 +259,6 @@ def _found(study: optuna.Study, plan: SearchPlan) -> str:
     name = rate_of(best.params, plan.branches[0].parameter)
     at = rate(best.params[name]) if name else "?"
     return f"{words}, the best at {at} with {plan.objective} {best.value:.4g} (a selection score)"
-
-
-def races(trials: Any, engine: str, sampler: Any, pruner: Any) -> bool:
-    """Whether a search races: nothing asks for a fixed design."""
-    return (
-        trials is None and engine == "optuna" and sampler is None and pruner_name(pruner) == "none"
-    )
-
-
-def default_budget(tasks: int) -> int:
-    """Return the trainings of a race: places, a second split and a third of the best task.
-
-    Args:
-        tasks: How many race; each further one needs its own places and its own second split.
-    """
-    return 12 + 7 * (tasks - 1)
 
 
 def check_budget(budget: Any) -> float:

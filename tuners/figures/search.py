@@ -21,6 +21,7 @@ _KINDS = {
     "trial": ("o", style.BLUE, CARD),
     "baseline's trial": ("D", style.ORANGE, CARD),
     "pruned": ("v", "none", style.SOFT),
+    "left the race": ("o", "none", style.SOFT),
     "beyond the drawn range": ("^", style.BLUE, CARD),
     "failed": ("x", style.RED, style.RED),
 }
@@ -38,15 +39,17 @@ class Mark:
     Args:
         rate: Its learning rate.
         value: Its value; None only where the kind is "failed".
-        kind: "trial", "baseline's trial" or "pruned"; or "beyond the drawn range" or "failed",
-            which stand at the worse end whatever their value is.
+        kind: "trial", "baseline's trial", "pruned" or "left the race"; or "beyond the drawn
+            range" or "failed", which stand at the worse end whatever their value is.
         error: Standard error of the value, 0 where it is unknown.
+        note: A word or number beside it.
     """
 
     rate: float
     value: float | None
     kind: str = "trial"
     error: float = 0.0
+    note: str = ""
 
 
 @style.styled
@@ -104,6 +107,9 @@ def trials_by_rate(
         if xs:
             errors = [0.0] * len(xs) if kind in aside else errors
             ax.errorbar(xs, ys, errors if any(errors) else None, label=words, **look)
+        for x, y, mark in zip(xs, ys, found[kind], strict=True):
+            look = {"xytext": (6, 3), "textcoords": "offset points", "fontsize": "x-small"}
+            ax.annotate(mark.note, (x, y), color=style.SOFT, **look)
     ax.set_ylim(*sorted((worse + len(aside) * step, high if maximize else low)))
     ax.set_ylabel(label(objective))
     style.legend_above(figure)
@@ -111,10 +117,12 @@ def trials_by_rate(
 
 
 def draw_choice(ax: Axes, choice: Mapping[str, Any]) -> None:
-    """Draw the fitted curve of a choice with its band, its plateau and its rate."""
+    """Draw the levels of a choice's rates with their band, its plateau and its rate."""
     rates, (low, high) = choice["rates"], map(numbers, choice["band"])
     colour: Any = {"color": style.BLUE}
-    ax.plot(rates, choice["fitted"], linewidth=2.3, label="curve through all trials", **colour)
+    ax.plot(
+        rates, choice["fitted"], linewidth=2.3, label="loss of each rate, splits compared", **colour
+    )
     ax.fill_between(rates, low, high, alpha=0.15, linewidth=0, label="its 95 % band", **colour)
     wide: Any = {"linewidth": 6, "alpha": 0.55, "solid_capstyle": "butt"}
     words = f"plateau: {rate(choice['plateau'][0])} to {rate(choice['plateau'][1])}"

@@ -90,6 +90,9 @@ def show_trials(summary: Mapping[str, Any], index: int) -> Drawn | None:
     if not done and not failed:
         return None
     objective, maximize = summary["objective"], summary["direction"] == "maximize"
+    choice = summary["choice"]
+    choice = choice if choice and choice["parameter"] == name else None
+    done, pruned = (_on_one_scale(each, choice, name) for each in (done, pruned))
     values = [row["value"] for row in (*done, *pruned)]
     far = _too_far(values, maximize)
     alt = f"{objective} of {len(done)} finished trials against {name} on a log axis."
@@ -108,14 +111,17 @@ def show_trials(summary: Mapping[str, Any], index: int) -> Drawn | None:
         alt += f" {len(kept)} of them are drawn: the best {BEST_MARKS}, others evenly spaced."
     marks = [make_mark(row, row["params"][name], far(row["value"])) for row in kept]
     bounds, baseline = summary["parameters"][name]["bounds"], _baseline(summary, name)
-    choice, best = summary["choice"], done[0]["params"][name] if done else None
-    choice = choice if choice and choice["parameter"] == name else None
+    best = done[0]["params"][name] if done else None
     caption = f"Every trial by its {shorten(name.replace('_', ' '), 60)}."
     if choice:
         low, high = (rate(end) for end in choice["plateau"])
-        alt += f" The curve through them is lowest at {rate(choice['learning_rate'])}; its plateau "
-        alt += f"is {low} to {high}."
+        alt += f" Chosen {rate(choice['learning_rate'])}; its plateau is {low} to {high}."
         caption = choice["reason"]
+    if any(mark.note for mark in marks):
+        caption += " The number at a mark is how many splits its rate was trained on."
+        walked = [mark for mark in marks if bounds and not _inside(mark.rate, bounds)]
+        if walked:
+            caption += " The race began inside the bounds and walked out of them."
     if any(mark.error for mark in marks):
         caption += " A point is the mean over a trial's splits, its bar the standard error."
     options: Any = {"choice": choice, "maximize": maximize, "best": best}
@@ -228,14 +234,33 @@ def make_mark(row: Mapping[str, Any], at: float, far: bool) -> search.Mark:
         far: Whether its value lies beyond the drawn range.
     """
     kind = "baseline's trial" if row["role"] == "baseline" else "trial"
-    kind = "pruned" if row["state"] == "PRUNED" else kind
+    if row["state"] == "PRUNED":
+        kind = "left the race" if row["splits"] else "pruned"
     kind = "failed" if row["state"] == "FAIL" else "beyond the drawn range" if far else kind
     scores = [score for score in row["scores"] or [] if score is not None]
     mean, sd = mean_and_sd(scores)
     error = sd / math.sqrt(len(scores)) if sd else 0.0
     if mean is None or row["value"] is None or not math.isclose(mean, row["value"], rel_tol=1e-5):
         error = 0.0
-    return search.Mark(at, row["value"], kind, error)
+    note = str(len(row["splits"])) if row["splits"] else ""
+    return search.Mark(at, row["value"], kind, error, note)
+
+
+def _on_one_scale(
+    rows: Sequence[Mapping[str, Any]], choice: Mapping[str, Any] | None, name: str
+) -> list[Mapping[str, Any]]:
+    """Return the trials of a race with the level of their rate, the splits' offsets taken out."""
+    levels = dict(zip(choice["rates"], choice["fitted"], strict=True)) if choice else {}
+    return [
+        {**row, "value": levels[row["params"][name]]}
+        if row["splits"] and row["params"][name] in levels
+        else row
+        for row in rows
+    ]
+
+
+def _inside(at: float, bounds: Mapping[str, Any]) -> bool:
+    return bool(bounds["low"] * 0.999 <= at <= bounds["high"] * 1.001)
 
 
 def _too_far(values: Sequence[float], maximize: bool) -> Callable[[float | None], bool]:

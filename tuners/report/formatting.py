@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from tuners.figures.words import rate as rate
@@ -91,3 +92,25 @@ def paste_line(optimizer: Any, learning_rate: float | None) -> str | None:
     if name is None:
         return f"model.optimizer.learning_rate = {rate(learning_rate)}"
     return f"keras.optimizers.{name}(learning_rate={rate(learning_rate)})"
+
+
+def price(trainings: Mapping[str, float | None]) -> str:
+    """Return what an answer cost in trainings, the whole and its parts; "" where it is unknown.
+
+    Args:
+        trainings: Of `range_test`, `search`, `comparison` and `total`, None where unknown.
+
+    Example:
+        >>> price({"range_test": 0.55, "search": 11, "comparison": 20, "total": 31.55})
+        'this answer cost 31.6 trainings: range test 0.6, search 11, comparison 20'
+        >>> price({"range_test": None, "search": 9, "comparison": None, "total": 9})
+        'this answer cost 9 trainings: search 9'
+    """
+    if not trainings["total"]:
+        return ""
+    parts = [
+        f"{part.replace('_', ' ')} {round(known, 1):g}"
+        for part, known in trainings.items()
+        if part != "total" and known
+    ]
+    return f"this answer cost {round(trainings['total'], 1):g} trainings: {', '.join(parts)}"

@@ -21,6 +21,7 @@ from tuners.comparison.result import Comparison, mean_and_sd
 from tuners.curves.loss_curve import LossCurve
 from tuners.report import verdicts
 from tuners.report.checks import run_checks
+from tuners.report.formatting import price
 from tuners.report.trial_rows import (
     ENDED,
     best_row,
@@ -36,6 +37,7 @@ from tuners.study.schema import gather_facts, plain
 if TYPE_CHECKING:
     import optuna
 
+PARTS = ("range_test", "search", "comparison")
 FEWEST_FITTED, MOST_FITTED = 4, 200  # finished trials that a page chooses from by itself
 T = TypeVar("T")
 
@@ -230,15 +232,37 @@ def _cost(summary: Mapping[str, Any]) -> dict[str, Any]:
         "epochs_comparison": 2 * comparison["pairs"] * comparison["epochs"] if comparison else None,
     }
     known |= {name: facts[name] for name in known if is_number(facts.get(name))}
-    parts = ("range_test", "search", "comparison")
-    steps = {part: known[f"steps_{part}"] for part in parts}
+    steps = {part: known[f"steps_{part}"] for part in PARTS}
+    trainings = _trainings(facts, known)
     return {
+        "price": price(trainings),
+        "trainings": trainings,
         "trials": {word: states.count(state) for state, word in words.items()},
         **known,
         "gradient_steps": steps | {"total": _sum(list(steps.values()))},
         "seconds_total": _sum([known[name] for name in known if name.startswith("seconds")]),
         "gain": comparison.get("mean_difference"),
     }
+
+
+def _trainings(
+    facts: Mapping[str, Any], known: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    """Return what each part cost in trainings of full length, and their sum; None for unknown."""
+    epochs, rows, batch = (facts.get(name) for name in ("epochs", "train_rows", "batch_size"))
+    if not is_number(epochs) or not epochs:
+        return dict.fromkeys((*PARTS, "total"))
+    found = {part: _share(known.get(f"epochs_{part}"), epochs) for part in PARTS[1:]}
+    steps = known.get("steps_range_test")
+    length = None
+    if is_number(rows) and is_number(batch) and batch:
+        length = epochs * math.ceil(rows / batch)  # type: ignore[operator]
+    found = {"range_test": _share(steps, length), **found}
+    return {**found, "total": _sum(list(found.values()))}
+
+
+def _share(part: float | None, whole: float | None) -> float | None:
+    return None if part is None or not whole else round(part / whole, 2)
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

@@ -50,6 +50,7 @@ def start_block(facts: Mapping[str, Any], *, out: str | None = None) -> Renderab
         get("engine"),
         get("sampler"),
         get("trials") is not None and f"{get('trials')} trials",
+        get("budget") is not None and f"{get('budget'):g} trainings at most, range test included",
         get("objective"),
     )
     baseline = get("baseline_learning_rate")
@@ -71,7 +72,7 @@ def start_block(facts: Mapping[str, Any], *, out: str | None = None) -> Renderab
 def trial_line(
     row: Mapping[str, Any],
     *,
-    total: int,
+    total: int | None,
     best: float | None,
     best_number: int | None,
     seconds_left: float | None = None,
@@ -80,7 +81,7 @@ def trial_line(
 
     Args:
         row: The trial, as `tuners.report.trial_rows.trial_rows` gives it.
-        total: Trials planned.
+        total: Trials planned; None in a race, where it is not known.
         best: Best value so far, this trial included.
         best_number: Number of the trial that reached it.
         seconds_left: Estimate of the time left, None where it is unknown.
@@ -91,13 +92,14 @@ def trial_line(
         >>> trial_line(row, total=24, best=0.4127, best_number=6, seconds_left=125)
         ' 12/24  ok        lr 0.0021   0.4312   best 0.4127 (#6)   8.4 s  left 2 min 05 s'
     """
-    width, rate = len(str(total)), formatting.rate(row["learning_rate"] or None)
+    rate, number = formatting.rate(row["learning_rate"] or None), f"{row['number'] + 1}"
+    place = f"{number:>3}" if total is None else f"{number:>{len(str(total))}}/{total}"
     states = {"COMPLETE": "ok", "PRUNED": "pruned", "FAIL": "failed"}
     state = "diverged" if row["diverged"] else states.get(row["state"], row["state"].lower())
     value = "-" if row["value"] is None else f"{row['value']:.4g}"
     star = "*" if best_number == row["number"] else " "
     words = (
-        f" {row['number'] + 1:>{width}}/{total}  {state:<8}  lr {rate:<7}  "
+        f" {place}  {state:<8}  lr {rate:<7}  "
         f"{value:<8} {'' if best is None else f'best {best:.4g} (#{best_number}){star}'}"
     )
     if row["seconds"] is not None:
@@ -204,7 +206,8 @@ def _failed(checks: Sequence[Mapping[str, Any]], width: int) -> dict[str, str]:
 
 def _cost(cost: Mapping[str, Any]) -> str:
     counts = [f"{count} {word}" for word, count in cost["trials"].items() if count]
-    parts = [f"trials: {', '.join(counts)}" if counts else "no trials"]
+    parts = [cost["price"]] if cost["price"] else []
+    parts += [f"trials: {', '.join(counts)}" if counts else "no trials"]
     steps = cost["gradient_steps"]["total"]
     parts += [f"{formatting.number(steps)} gradient steps"] if steps is not None else []
     for part in ("range test", "search", "comparison", "total"):

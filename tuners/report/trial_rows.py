@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from search_spaces._input import is_number
 from tuners.report.limits import rank
 from tuners.study.parameters import rate_of
-from tuners.study.schema import STALE, superseded
+from tuners.study.schema import STALE, continued, superseded
 
 if TYPE_CHECKING:
     import optuna
@@ -27,10 +27,11 @@ def trial_rows(trials: Sequence[optuna.trial.FrozenTrial], parameter: str | None
     Returns:
         Dicts of number, state ("STALE" where another trial replaced it), value (of the first
         objective), role, seed, learning_rate, params, diverged, epochs, best_epoch, seconds,
-        scores, best_values, how. What is missing or of another kind than the record writes is None.
+        scores, best_values, splits (which, in a race), how. What is missing or of another kind
+        than the record writes is None.
     """
     started = [trial for trial in trials if trial.state.name != "WAITING"]
-    replaced = superseded(trials)
+    replaced = superseded(trials) | continued(trials)
     return [
         _row(trial, parameter, trial.number in replaced)
         for trial in sorted(started, key=lambda trial: trial.number)
@@ -60,8 +61,16 @@ def _row(trial: optuna.trial.FrozenTrial, parameter: str | None, replaced: bool)
         "seconds": seconds,
         "scores": _numbers(scores) if isinstance(scores, (list, tuple)) else None,
         "best_values": _numbers(best) if isinstance(best, (list, tuple)) else None,
+        "splits": stored["splits"] if _are_splits(stored) else None,
         "how": how,
     }
+
+
+def _are_splits(stored: Mapping[str, Any]) -> bool:
+    """Whether a trial says on which splits it has its scores, as those of a race do."""
+    splits, scores = stored.get("splits"), stored.get("scores")
+    whole = isinstance(splits, list) and all(type(split) is int for split in splits)
+    return whole and isinstance(scores, list) and len(splits) == len(scores)
 
 
 def best_row(rows: Sequence[Mapping[str, Any]], direction: str) -> dict | None:
