@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+ALONE = {"pytorch_race.py"}  # what shows a loop of its own, which nothing is plugged into
 PAIRS = sorted(path.name.removesuffix("_before.py") for path in EXAMPLES.glob("*_before.py"))
 
 
@@ -39,10 +40,11 @@ def number(label: str, text: str) -> float:
 
 def test_every_script_has_its_pair_and_its_line_in_the_readme() -> None:
     names = {path.name for path in EXAMPLES.glob("*.py")}
-    assert names == {f"{pair}_{when}.py" for pair in PAIRS for when in ("before", "after")}
+    pairs = {f"{pair}_{when}.py" for pair in PAIRS for when in ("before", "after")}
+    assert names == pairs | ALONE
     assert len(PAIRS) == 6
     readme = (EXAMPLES / "README.md").read_text()
-    assert [pair for pair in PAIRS if f"`{pair}`" not in readme] == []
+    assert [name for name in (*PAIRS, *ALONE) if f"`{name}`" not in readme] == []
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -83,3 +85,11 @@ def test_pytorch_loop(when: str) -> None:
     printed = run(f"pytorch_loop_{when}.py", "200", "3")
     assert 1e-3 < number("learning rate", printed) < 1.0
     assert number("accuracy", printed) > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+def test_pytorch_race() -> None:
+    printed = run("pytorch_race.py", "3")
+    assert 0.01 < number("learning rate", printed) <= 1.0
+    assert number("chosen loss", printed) < number("default loss", printed)
