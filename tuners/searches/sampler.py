@@ -13,9 +13,17 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search_spaces._input import InputError, check_pair, check_rate
+from search_spaces._input import InputError, check_rate
 from search_spaces.learning_rate import LearningRateBounds
-from tuners.searches.race import SURVIVORS, Course, next_rates, next_trainings, same, tidy
+from tuners.searches.race import (
+    SURVIVORS,
+    Course,
+    as_course_bounds,
+    next_rates,
+    next_trainings,
+    same,
+)
+from tuners.study.schema import STALE
 
 SPLIT = "split"  # a trial's attribute "split N": what `search` keeps of its training there
 
@@ -60,7 +68,7 @@ class RaceSampler(BaseSampler):
         ...         if trial.should_prune():
         ...             raise optuna.TrialPruned
         ...     return abs(math.log10(rate / 2e-4)) + 1
-        >>> study.optimize(objective, n_trials=8)
+        >>> study.optimize(objective, n_trials=6)
         >>> study.best_params
         {'learning_rate': 0.00017783}
     """
@@ -113,14 +121,11 @@ class RaceSampler(BaseSampler):
     ) -> Any:
         """Return the next rate of the race, or what the base sampler draws."""
         declared = param_distribution
-        if (
-            param_name == self._name
-            and isinstance(declared, FloatDistribution)
-            and declared.low > 0
-        ):
+        raced = param_name == self._name and len(study.directions) == 1
+        if raced and isinstance(declared, FloatDistribution) and declared.log:
             rate = self._next(study, trial, declared)
             if rate is not None:
-                return min(max(rate, declared.low), declared.high)
+                return rate
         return self._base.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
@@ -189,16 +194,6 @@ class RacePruner(BasePruner):
         return better >= (SURVIVORS if len(own) == 1 else 1)
 
 
-def as_course_bounds(
-    bounds: LearningRateBounds | tuple[float, float] | None,
-) -> LearningRateBounds | None:
-    """Return bounds from a pair, around its middle on the log scale."""
-    if bounds is None or isinstance(bounds, LearningRateBounds):
-        return bounds
-    low, high = check_pair(bounds, "bounds")
-    return LearningRateBounds(low, high, math.sqrt(low) * math.sqrt(high), "ok", "Given.")
-
-
 def course_of(
     declared: tuple[float, float],
     bounds: LearningRateBounds | None,
@@ -220,15 +215,20 @@ def race_scores(
 ) -> dict[float, dict[int, float]]:
     """Return the scores of trials by rate and split, lower is better, infinite where diverged.
 
-    Splits are numbered from 0 by the steps that were reported; a trial's rate is rounded as the
-    race rounds its own.
+    Splits are numbered from 0 by the steps that were reported. A trial that failed before it
+    reported anything has diverged on the first one.
     """
     sign = -1 if direction == StudyDirection.MAXIMIZE else 1
-    known = [trial for trial in trials if name in trial.params and trial.intermediate_values]
+    known = [trial for trial in trials if name in trial.params]
     steps = sorted({step for trial in known for step in trial.intermediate_values})
     scores: dict[float, dict[int, float]] = {}
     for trial in known:
-        row = scores.setdefault(tidy(trial.params[name]), {})
+        failed = trial.state == TrialState.FAIL and trial.user_attrs.get("role") != STALE
+        if not trial.intermediate_values and not failed:
+            continue
+        row = scores.setdefault(float(trial.params[name]), {})
+        if not trial.intermediate_values:
+            row.setdefault(0, math.inf)
         for step, value in trial.intermediate_values.items():
             kept = trial.user_attrs.get(f"{SPLIT} {step}", {})
             diverged = not math.isfinite(value) or bool(kept.get("diverged"))
