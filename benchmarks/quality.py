@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import kept
-from benchmarks.budgets import BUDGETS, MOST
+from benchmarks.budgets import BUDGETS, DEFAULT, MOST
 from benchmarks.policies.methods import OURS, Method, methods
 from benchmarks.policies.ours import told
 from benchmarks.replay import CUT, Named, Training, World, best_rate, named_within, played, replay
@@ -288,7 +288,7 @@ def gather(rows: Sequence[Row], tasks: list[dict[str, Any]]) -> dict[str, Any]:
     against = [
         {"method": name, "budget": budget, **difference(cells[name, budget], ours[budget])}
         for name in known
-        for budget in (11, MOST)
+        for budget in (DEFAULT, MOST)
         if name != OURS and (name, budget) in cells and budget in ours
     ]
     for task in tasks:

@@ -54,13 +54,13 @@ def test_methods_are_compared_task_by_task() -> None:
 def test_lines_and_their_differences_are_gathered_and_printed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    rows = [row(0.1), row(0.2, budget=11)]
-    rows += [row(0.4, method="random"), row(0.5, method="random", budget=11)]
+    rows = [row(0.1), row(0.2, budget=12)]
+    rows += [row(0.4, method="random"), row(0.5, method="random", budget=12)]
     results = gather(rows, [describe_task(make_truth(name="a"))])
     assert [line["method"] for line in results["lines"]] == [OURS, "random"]
-    assert [p["budget"] for p in results["lines"][0]["points"]] == [11, 33]
+    assert [p["budget"] for p in results["lines"][0]["points"]] == [12, 33]
     apart = {each["budget"]: each["mean"] for each in results["against"]}
-    assert apart == pytest.approx({11: 0.3, 33: 0.3})
+    assert apart == pytest.approx({12: 0.3, 33: 0.3})
     assert results["tasks"][0]["ours"] == 0.1
     show(results)
     printed = capsys.readouterr().out
@@ -80,11 +80,13 @@ def test_a_task_says_how_well_it_tells_rates_apart() -> None:
 
 
 def test_bounds_are_judged_by_the_rates_inside_them() -> None:
-    (found,) = describe_bounds(make_truth())
+    *short, found = describe_bounds(make_truth())
+    assert [each["kind"] for each in short] == ["short trainings"] * 4
+    assert all(each["held"] and each["cost"] < 1.5 for each in short)
     assert found["held"]
     assert not found["undecided"]
     far = make_truth(learning_rates=make_truth().learning_rates * 1e-4)
-    (missed,) = describe_bounds(far)
+    *_, missed = describe_bounds(far)
     assert not missed["held"]
     both = gather_bounds([found, {**missed, "data_set": "other", "undecided": True}])
     assert (both["held"], both["held_and_decided"], both["undecided"]) == (0.5, 0.5, 0.5)
@@ -96,7 +98,7 @@ def test_a_stored_task_is_replayed_and_what_is_set_aside_is_not() -> None:
     assert new == {}  # neither is slow
     assert {each.method for each in rows} == {OURS, "random"}
     assert {each.budget for each in rows if each.method == "random"} == {
-        0, 1, 2, 4, 8, 11, 16, 24, 33,
+        0, 1, 2, 4, 8, 12, 16, 24, 33,
     }  # fmt: skip
     assert all(each.tests + each.alone + each.together <= each.budget + 1 for each in rows)
     aside = stored_tasks(aside=True)[0]
