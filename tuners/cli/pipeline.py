@@ -174,7 +174,7 @@ def open_study(job: Job, screen: Screen) -> Iterator[Run]:
         _print_start(job, screen)
         alone = one_process_only(storage)
         if job.options.races:
-            alone = "a race has one process that decides (with `--trials` several may share a study)"
+            alone = "a race has one process that decides; with `--trials` several may share"
         if keras_tuner:
             alone = "`--engine keras-tuner` works with one process on a study"
         stack.enter_context(heartbeat.at_work(study, alone))
