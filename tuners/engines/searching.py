@@ -41,6 +41,7 @@ from tuners.study.metadata import check_objective, machine_facts, task_facts
 from tuners.study.parameters import rate_of
 from tuners.study.passwords import hide_passwords
 from tuners.study.recording import record, record_facts, recorded_facts
+from tuners.study.schema import continued
 from tuners.study.storage import one_process_only, open_storage
 from tuners.training.pool import TrainingPool, training_pool
 from tuners.training.records import How
@@ -89,6 +90,9 @@ def search(
     `splits`, suggestion and baseline first. A trial's value is the mean over its splits of
     `TrainingRecord.scores`; the best single epochs stand beside it. A trial of which most lanes
     diverge is stored as failed, with its curves.
+
+    A rate that you queue on the study (`study.enqueue_trial`) is tried by the next call, as one
+    more place of a race, over and above its budget.
 
     `choose(study)` names a rate. With a storage the same call resumes an earlier one that stopped;
     `budget` and `trials` may grow, and only what is new is trained. A race has one process that
@@ -198,6 +202,8 @@ def search(
         on_trial=on_trial,
         on_epoch=on_epoch,
     )
+    if plan.budget is not None:
+        racing.check_paid(plan)
     for branch in plan.branches:
         check_objective(branch.task, objective)
         _warn_of_dear_test(branch, plan)
@@ -246,16 +252,20 @@ def _warn_of_dear_test(branch: Branch, plan: SearchPlan) -> None:
 
 def _found(study: optuna.Study, plan: SearchPlan) -> str:
     """Return how many trials there are and which is best, in one line."""
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    every = study.get_trials(deepcopy=False)
+    again = continued(every)
+    ended = [each for each in every if each.state == TrialState.COMPLETE]
+    trials = [each for each in ended if each.number not in again]
     if plan.budget is not None:
         spent = recorded_facts(study).get("epochs_search", 0) / plan.epochs
-        ended = [each for each in study.get_trials(deepcopy=False) if each.state.is_finished()]
-        words = f"{count(len(ended), 'rate')}, {spent:g} of {plan.budget:g} trainings"
+        rates = {tuple(each.params.items()) for each in every if each.intermediate_values}
+        words = f"{count(len(rates), 'rate')}, {spent:g} of {plan.budget:g} trainings"
     else:
         words = f"{count(len(trials), 'finished trial')} on {count(plan.splits, 'split')}"
     if not trials:
         return words
-    best = study.best_trial
+    sign = 1 if plan.direction == "minimize" else -1
+    best = min(trials, key=lambda each: sign * float(each.value or 0.0))
     name = rate_of(best.params, plan.branches[0].parameter)
     at = rate(best.params[name]) if name else "?"
     return f"{words}, the best at {at} with {plan.objective} {best.value:.4g} (a selection score)"

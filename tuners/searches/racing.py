@@ -3,30 +3,41 @@
 What comes next is a function of what the study holds, so that a process that was killed loses at
 most the trainings that were running, and the same call resumes. A trial is a rate; what it reached
 on each split is kept on it as soon as it is known, and it ends when it can no longer be chosen.
+A rate that somebody queued on the study is a further place, over and above the budget.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.samplers import BaseSampler
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from search_spaces._input import InputError, is_number
 from tuners.searches.plan import Branch, SearchPlan
-from tuners.searches.race import LearningRateRace, leaders, same
-from tuners.searches.sampler import SPLIT, RaceSampler, course_of, race_scores
+from tuners.searches.race import Course, leaders, next_trainings, same
+from tuners.searches.sampler import SPLIT, RacePruner, RaceSampler, course_of, race_scores
 from tuners.study.heartbeat import at_work
-from tuners.study.optuna_private import running_trial, write_report
+from tuners.study.optuna_private import (
+    fixed_values,
+    running_trial,
+    storage_of,
+    study_id,
+    take_waiting_trial,
+    write_report,
+)
 from tuners.study.recording import record_facts
 from tuners.study.schema import (
     CONTINUES,
+    EXTRA,
     GRADIENT_STEPS,
+    STALE,
     continued,
     merged_attributes,
     trial_attributes,
@@ -49,11 +60,13 @@ class Entry:
         branch: Whose task.
         rate: Its rate.
         split: Which split, from 0.
+        queued: The trial that somebody queued for it, None for none.
     """
 
     branch: Branch
     rate: float
     split: int
+    queued: FrozenTrial | None = None
 
 
 def run(study: optuna.Study, plan: SearchPlan) -> None:
@@ -63,13 +76,34 @@ def run(study: optuna.Study, plan: SearchPlan) -> None:
         KeyboardInterrupt: Ctrl-C came during training; the next call does those trainings again.
         InputError: Another process is at work on the study.
     """
+    if len(plan.branches) == 1:  # so that an objective of the user's own goes on with the race
+        only = plan.branches[0]
+        where: Any = {"name": only.parameter, "baseline": only.baseline, "seed": plan.seed}
+        study.sampler = RaceSampler(only.bounds, budget=plan.budget or 2.0, **where)
+        study.pruner = RacePruner()
     with at_work(study, ALONE):
-        while wanted := next_round(study, plan):
+        while True:
+            wanted = next_round(study, plan)
+            _end_trials(study, plan, wanted)
+            if not wanted:
+                return
             entries = [(entry, _trial_of(study, plan, entry)) for entry in wanted]
             for start in range(0, len(entries), WIDTH):
                 _train(study, plan, entries[start : start + WIDTH])
-            _end_trials(study, plan, over=False)
-        _end_trials(study, plan, over=True)
+
+
+def check_paid(plan: SearchPlan) -> None:
+    """Refuse a budget that leaves no training for a task.
+
+    Raises:
+        InputError: Range tests have spent too much of it, or the tasks are too many.
+    """
+    spent, least = _range_tests(plan), len(plan.branches)
+    if (plan.budget or 0.0) - spent < least:
+        raise InputError(
+            f"`budget` must leave a training for each task, {least} in all, but got "
+            f"{plan.budget:g}, of which range tests have spent {spent:.3g}; pass more."
+        )
 
 
 def next_round(study: optuna.Study, plan: SearchPlan) -> list[Entry]:
@@ -78,49 +112,95 @@ def next_round(study: optuna.Study, plan: SearchPlan) -> list[Entry]:
     Several tasks share the budget. Each races on two splits with its part of it; then one that is
     worse than the leader on both leaves, and what it did not spend is the others'.
     """
+    if queued := _queued(study, plan):
+        return queued
     branches = plan.branches
     if len(branches) == 1:
-        return _asked(study, branches[0], _left(plan))
-    part = _left(plan) / len(branches)
-    opening = [
-        entry for branch in branches for entry in _asked(study, branch, part) if entry.split < 2
+        return _asked(study, branches[0], _left(study, plan))
+    part = _left(study, plan) / len(branches)
+    wanted = [e for branch in branches for e in _asked(study, branch, part) if e.split < 2]
+    if not wanted:
+        alive = _alive(study, plan)
+        spent = sum(_spent(study, branch) for branch in branches if branch not in alive)
+        share = (_left(study, plan) - spent) / len(alive)
+        wanted = [entry for branch in alive for entry in _asked(study, branch, share)]
+    left = int(_left(study, plan) + 1e-9) - sum(_spent(study, branch) for branch in branches)
+    return wanted[: max(left, 0)]
+
+
+def _queued(study: optuna.Study, plan: SearchPlan) -> list[Entry]:
+    """Return the rates that somebody queued on the study, as entries of the first split."""
+    found: list[Entry] = []
+    for trial in study.get_trials(deepcopy=False):
+        values = fixed_values(trial)
+        if not values or trial.state.is_finished() or trial.intermediate_values:
+            continue
+        entry = _entry_of(plan, trial, values)
+        if isinstance(entry, Entry) and any(
+            each.branch is entry.branch and same(each.rate, entry.rate)
+            for each in [*found, *_begun(study, plan, trial)]
+        ):
+            entry = f"{entry.rate:g} is a trial already"
+        if isinstance(entry, Entry):
+            found.append(entry)
+            continue
+        warnings.warn(
+            f"Trial {trial.number}, which was queued, is left out: {entry}.", stacklevel=5
+        )
+        take_waiting_trial(study, trial)
+        _leave_out(study, trial)
+    return found
+
+
+def _entry_of(plan: SearchPlan, trial: FrozenTrial, values: dict[str, Any]) -> Entry | str:
+    """Return what a queued trial asks for, or why it cannot be raced."""
+    for branch in plan.branches:
+        rate: Any = values.get(branch.parameter)
+        if not is_number(rate) or values.get("optimizer") != branch.label:
+            continue
+        low, high = branch.declared
+        if not low <= rate <= high:
+            return f"{rate:g} lies outside of the declared range, {low:g} to {high:g}"
+        return Entry(branch, float(rate), 0, trial)
+    names = "" if plan.branches[0].label is None else "optimizer and "
+    return f"it must hold {names}{' or '.join(each.parameter for each in plan.branches)}"
+
+
+def _begun(study: optuna.Study, plan: SearchPlan, but: FrozenTrial) -> list[Entry]:
+    trials = study.get_trials(deepcopy=False)
+    return [
+        Entry(branch, each.params[branch.parameter], 0)
+        for branch in plan.branches
+        for each in trials
+        if _belongs(each, branch) and each.number != but.number
     ]
-    if opening:
-        return opening
-    alive = _alive(study, plan)
-    spent = sum(_spent(study, branch) for branch in branches if branch not in alive)
-    share = (_left(plan) - spent) / len(alive)
-    return [entry for branch in alive for entry in _asked(study, branch, share)]
 
 
-def _left(plan: SearchPlan) -> float:
-    """Return the budget without what the range tests spent of it."""
-    spent = sum((branch.curve.trainings or 0.0) for branch in plan.branches if branch.curve)
-    return max((plan.budget or 0.0) - spent, 2.0)
+def _leave_out(study: optuna.Study, trial: FrozenTrial) -> None:
+    running = running_trial(study, trial)
+    running.set_user_attr("role", STALE)
+    study.tell(running, state=TrialState.FAIL)
 
 
-def _race(study: optuna.Study, branch: Branch, budget: float) -> LearningRateRace:
-    scores = _scores(study, branch)
-    course = course_of(branch.declared, branch.bounds, branch.baseline, budget)
-    return LearningRateRace.from_dict(
-        {
-            "declared": list(branch.declared),
-            "budget": max(budget, 2.0),
-            "bounds": course.bounds.to_dict(),
-            "baseline": branch.baseline,
-            "epochs": None,
-            "seed": 0,
-            "short": [],
-            "scores": [
-                [rate, split, score] for rate, row in scores.items() for split, score in row.items()
-            ],
-        }
-    )
+def _range_tests(plan: SearchPlan) -> float:
+    return sum((branch.curve.trainings or 0.0) for branch in plan.branches if branch.curve)
+
+
+def _left(study: optuna.Study, plan: SearchPlan) -> float:
+    """Return the budget without what the range tests spent of it, and with what was queued."""
+    trials = study.get_trials(deepcopy=False)
+    again = continued(trials)
+    extra = sum(t.user_attrs.get("role") == EXTRA and t.number not in again for t in trials)
+    return (plan.budget or 0.0) - _range_tests(plan) + extra
+
+
+def _course(branch: Branch, budget: float) -> Course:
+    return course_of(branch.declared, branch.bounds, branch.baseline, budget)
 
 
 def _asked(study: optuna.Study, branch: Branch, budget: float) -> list[Entry]:
-    asked = _race(study, branch, budget).ask()
-    return [Entry(branch, each.learning_rate, each.split) for each in asked]
+    asked = next_trainings(_scores(study, branch), _course(branch, budget))
+    return [Entry(branch, rate, split) for rate, split in asked]
 
 
 def _scores(study: optuna.Study, branch: Branch) -> dict[float, dict[int, float]]:
@@ -129,7 +209,7 @@ def _scores(study: optuna.Study, branch: Branch) -> dict[float, dict[int, float]
 
 
 def _belongs(trial: FrozenTrial, branch: Branch) -> bool:
-    return branch.parameter in trial.params
+    return branch.parameter in trial.params and trial.user_attrs.get("role") != STALE
 
 
 def _spent(study: optuna.Study, branch: Branch) -> int:
@@ -152,42 +232,55 @@ def _alive(study: optuna.Study, plan: SearchPlan) -> list[Branch]:
 
 
 def _trial_of(study: optuna.Study, plan: SearchPlan, entry: Entry) -> FrozenTrial:
-    """Return the running trial of a rate: it is there, or is asked for now."""
-    trials = study.get_trials(deepcopy=False)
+    """Return the running trial of a rate: it is there, or begins now."""
+    if entry.queued is not None:
+        return _take_queued(study, plan, entry, entry.queued)
     own = [
         trial
-        for trial in trials
-        if _belongs(trial, entry.branch) and same(trial.params[entry.branch.parameter], entry.rate)
+        for trial in study.get_trials(deepcopy=False)
+        if _belongs(trial, entry.branch) and trial.params[entry.branch.parameter] == entry.rate
     ]
     if running := [each for each in own if each.state == TrialState.RUNNING]:
         return running[0]
-    begun = [each for each in trials if each.state == TrialState.RUNNING and not each.params]
-    study.sampler = _sampler(plan, entry)
-    trial = running_trial(study, begun[0]) if begun else study.ask()
+    begun = _template(plan, entry, own[-1] if own else None, TrialState.RUNNING)
+    number = storage_of(study).create_new_trial(study_id(study), template_trial=begun)
+    return storage_of(study).get_trial(number)
+
+
+def _template(
+    plan: SearchPlan, entry: Entry, ended: FrozenTrial | None, state: TrialState
+) -> FrozenTrial:
+    """Return a trial of a rate; with all that an ended one has, where it takes that up again."""
+    branch, (low, high) = entry.branch, entry.branch.declared
+    params: dict[str, Any] = {branch.parameter: entry.rate}
+    distributions: dict[str, Any] = {branch.parameter: FloatDistribution(low, high, log=True)}
+    if branch.label is not None:
+        params["optimizer"] = branch.label
+        labels = [str(each.label) for each in plan.branches]
+        distributions["optimizer"] = CategoricalDistribution(labels)
+    attributes: dict[str, Any] = {"role": _role(branch, entry.rate)}
+    if ended is not None:
+        attributes = {**ended.user_attrs, CONTINUES: ended.number}
+    return optuna.create_trial(
+        state=state,
+        params=params,
+        distributions=distributions,
+        user_attrs=attributes,
+        intermediate_values={} if ended is None else ended.intermediate_values,
+    )
+
+
+def _take_queued(
+    study: optuna.Study, plan: SearchPlan, entry: Entry, queued: FrozenTrial
+) -> FrozenTrial:
+    take_waiting_trial(study, queued)
+    trial = running_trial(study, queued)
+    trial.set_user_attr("role", EXTRA)
     low, high = entry.branch.declared
     if entry.branch.label is not None:
         trial.suggest_categorical("optimizer", [branch.label for branch in plan.branches])
-    rate = trial.suggest_float(entry.branch.parameter, low, high, log=True)
-    trial.set_user_attr("role", _role(entry.branch, rate))
-    if own:  # it had ended, and a larger budget takes it up again
-        last = own[-1]
-        trial.set_user_attr(CONTINUES, last.number)
-        for step, value in last.intermediate_values.items():
-            trial.set_user_attr(f"{SPLIT} {step}", last.user_attrs[f"{SPLIT} {step}"])
-            trial.report(value, step)
-    return study.get_trials(deepcopy=False)[trial.number]
-
-
-def _sampler(plan: SearchPlan, entry: Entry) -> BaseSampler:
-    fixed: dict[str, Any] = {entry.branch.parameter: entry.rate}
-    if entry.branch.label is not None:
-        fixed["optimizer"] = entry.branch.label
-    with warnings.catch_warnings():
-        # marked experimental since Optuna 2.4; what it fixes is checked in our tests
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.PartialFixedSampler(
-            fixed, RaceSampler(entry.branch.bounds, entry.branch.parameter, seed=plan.seed)
-        )
+    trial.suggest_float(entry.branch.parameter, low, high, log=True)
+    return study.get_trials(deepcopy=False)[queued.number]
 
 
 def _role(branch: Branch, rate: float) -> str:
@@ -230,30 +323,43 @@ def _train(
 def _progress(study: optuna.Study, plan: SearchPlan) -> Any:
     if plan.on_epoch is None:
         return None
-    tell, total = plan.on_epoch, int(_left(plan) * plan.epochs)
+    tell, total = plan.on_epoch, int(_left(study, plan) * plan.epochs)
     before = sum(_spent(study, branch) for branch in plan.branches) * plan.epochs
     return lambda done, _: tell(min(before + done, total), total)
 
 
-def _end_trials(study: optuna.Study, plan: SearchPlan, *, over: bool) -> None:
-    """Tell the trials that can no longer be chosen, and all of them where the race is over."""
+def _end_trials(study: optuna.Study, plan: SearchPlan, wanted: Collection[Entry]) -> None:
+    """Tell the trials that can no longer be chosen; all of them where nothing more is wanted.
+
+    A finished trial of an earlier, smaller budget that can no longer be chosen either is taken up
+    by one that is pruned, so that the finished ones have always seen the same splits.
+    """
+    over = not wanted
     alive = plan.branches if len(plan.branches) == 1 or not over else _alive(study, plan)
     for branch in plan.branches:
         scores = _scores(study, branch)
-        race = _race(study, branch, _left(plan))
-        named = leaders(scores, race.course) if branch in alive else []
+        named = leaders(scores, _course(branch, _left(study, plan))) if branch in alive else []
+        going = {entry.rate for entry in wanted if entry.branch is branch}
         stage = max((split for row in scores.values() for split in row), default=0)
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if not _belongs(trial, branch):
-                continue
-            last = max(trial.intermediate_values, default=-1)
-            if over or last < min(stage, 2):
-                won = over and any(same(trial.params[branch.parameter], rate) for rate in named)
-                _end(study, plan, trial, won)
+        trials = [each for each in study.get_trials(deepcopy=False) if _belongs(each, branch)]
+        again = continued(trials)
+        for trial in trials:
+            rate = trial.params[branch.parameter]
+            if trial.state == TrialState.RUNNING and rate not in going:
+                last = max(trial.intermediate_values, default=-1)
+                if over or last < min(stage, 2):
+                    _end(study, plan, trial, over and rate in named)
+            done = trial.state == TrialState.COMPLETE and trial.number not in again
+            if over and done and rate not in named:
+                lost = _template(plan, Entry(branch, rate, 0), trial, TrialState.PRUNED)
+                study.add_trial(lost)
 
 
 def _end(study: optuna.Study, plan: SearchPlan, frozen: FrozenTrial, won: bool) -> None:
     splits = sorted(frozen.intermediate_values)
+    if not splits:  # another budget has no use for it
+        _leave_out(study, frozen)
+        return
     attributes = merged_attributes([frozen.user_attrs[f"{SPLIT} {each}"] for each in splits])
     trial = running_trial(study, frozen)
     for name, value in attributes.items():
