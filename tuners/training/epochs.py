@@ -110,7 +110,8 @@ class _Chunk:
         self.count = tf.nest.flatten(self.train)[0].shape[0 if program.shared_rows else 1]
         self.batch = min(task.batch_size, self.count)
         steps = -(-self.count // self.batch)
-        self.shape = schedule_shape(program.model, steps * plan.epochs)
+        self.steps = plan.trained_batches(steps)
+        self.shape = schedule_shape(program.model, steps * (plan.schedule_epochs or plan.epochs))
         self.best = np.full(len(padded), np.inf)
         self.stopped = np.zeros(len(padded), bool)
         program.load([initial_variables(task, int(seed)) for seed in self.seeds])
@@ -132,9 +133,10 @@ class _Chunk:
         program, plan, batch = self.program, self.plan, self.batch
         order_seeds = [plan.seeds[0]] * len(self.padded) if plan.same_batches else self.seeds
         orders = np.stack([epoch_order(int(seed), epoch, self.count) for seed in order_seeds])
-        full, tail = divmod(self.count, batch)
-        first = epoch * (full + bool(tail))
-        rates = self.shape[first : first + full + bool(tail), None] * plan.rates[self.padded]
+        full = min(self.count // batch, self.steps)
+        tail = self.count % batch if self.steps > full else 0
+        first = epoch * self.steps
+        rates = self.shape[first : first + self.steps, None] * plan.rates[self.padded]
         program.reset_metrics()
         losses = program.train(
             self.train,

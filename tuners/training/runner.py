@@ -35,12 +35,16 @@ def train(
     callbacks: Sequence[Any] | None = None,
     width: int = 1,
     test_curves: bool = False,
+    schedule_epochs: int | None = None,
+    batches: int | None = None,
 ) -> TrainingRecord:
     """Train one lane for each (rate, seed) pair and return their curves.
 
     A lane's initial weights, dropout and order of batches come from its seed alone, whatever its
     rate. A schedule compiled into the model is kept in shape:
-    `rate(t) = schedule(t) / max(schedule over the run) * learning_rate`.
+    `rate(t) = schedule(t) / max(schedule over the run) * learning_rate`. Under weight averages
+    (`use_ema`) each epoch is evaluated as `model.fit` does it: with the averages only once
+    `ema_overwrite_frequency` has put them in place.
 
     Args:
         task: The model and its data.
@@ -63,6 +67,10 @@ def train(
             `width` give a lane the same numbers whoever trains beside it.
         test_curves: Evaluate each lane's test rows after each epoch too, as metrics "test_loss"
             and so on: for benchmarks. What chooses must not read them.
+        schedule_epochs: Epochs of the whole training that this is the beginning of, `epochs` or
+            more: a schedule then has its maximum over all of them. None for `epochs`.
+        batches: Batches of each epoch to train on, 1 or more, the first in the order of the lane's
+            seed; None for all. Where an epoch has fewer, all.
 
     Returns:
         The curves, best epochs, divergence, and how it was run and why.
@@ -100,6 +108,8 @@ def train(
         callbacks=tuple(callbacks or ()),
         width=check_whole(width, "width"),
         test_curves=test_curves,
+        schedule_epochs=_check_schedule_epochs(schedule_epochs, epochs),
+        batches=None if batches is None else check_whole(batches, "batches"),
     )
     if test_curves and task.test is None:
         raise InputError("`test_curves` needs test rows, but `task` has none; pass test=(x, y).")
@@ -187,6 +197,17 @@ def _check_lanes(rates: Any, seeds: Any) -> tuple[np.ndarray, np.ndarray]:
     if seeds.dtype.kind not in "iu" or seeds.min() < 0:
         raise InputError(f"`seeds` must be whole numbers of 0 or more, but got {seeds.tolist()}.")
     return rates, seeds.astype(np.int64)
+
+
+def _check_schedule_epochs(schedule_epochs: int | None, epochs: int) -> int | None:
+    if schedule_epochs is None:
+        return None
+    if check_whole(schedule_epochs, "schedule_epochs") < epochs:
+        raise InputError(
+            f"`schedule_epochs` must be at least `epochs`={epochs}, which are the beginning of "
+            f"them, but got {schedule_epochs}; pass the epochs of the whole training."
+        )
+    return schedule_epochs
 
 
 def _check_choices(how: Any, keep_weights: Any = None) -> None:

@@ -23,7 +23,14 @@ from tuners.training.models import (
     random_state_kept,
 )
 from tuners.training.records import Curves, Plan, Progress, named_curve
-from tuners.training.rows import Rows, epoch_order, rows_of, step_order, steps_per_epoch
+from tuners.training.rows import (
+    Rows,
+    batches_of,
+    epoch_order,
+    rows_of,
+    step_order,
+    steps_per_epoch,
+)
 from tuners.training.schedules import VariableRate, set_rate
 from tuners.training.state import ModelState
 
@@ -130,9 +137,11 @@ def run_epochs(task: TuningTask, plan: Plan, curves: Curves, progress: Progress)
         evaluate_test = None
         if plan.test_curves:
             evaluate_test = partial(_evaluate, data=test, batch=task.batch_size)
-        set_rate(model, float(rate), plan.epochs * steps_per_epoch(task))
+        # of a dataset of unknown length what is trained of it counts as an epoch
+        epoch = batches_of(task) or plan.batches or steps_per_epoch(task)
+        set_rate(model, float(rate), (plan.schedule_epochs or plan.epochs) * epoch)
         order_seed = int(plan.seeds[0] if plan.same_batches else seed)
-        fitted, options = _fit_data(task, train, order_seed)
+        fitted, options = _fit_data(task, train, order_seed, plan.batches)
         watched = _watched(validation)
         with random_state_kept(int(seed)):
             curves.initial_val_loss[lane] = _evaluate(model, validation, task.batch_size)["loss"]
@@ -154,12 +163,16 @@ def run_epochs(task: TuningTask, plan: Plan, curves: Curves, progress: Progress)
             curves.weights[lane] = model.get_weights()
 
 
-def _fit_data(task: TuningTask, train: Data, seed: int) -> tuple[Any, dict[str, Any]]:
+def _fit_data(
+    task: TuningTask, train: Data, seed: int, batches: int | None = None
+) -> tuple[Any, dict[str, Any]]:
     if is_dataset(train):
-        return train, {"shuffle": False, "class_weight": task.class_weight}
+        options = {"shuffle": False, "class_weight": task.class_weight}
+        return train if batches is None else train.take(batches), options
     rows = rows_of(train, task.class_weight)
     batch = min(task.batch_size, rows.count)
-    return _Batches(rows, batch, lambda epoch: epoch_order(seed, epoch, rows.count)), {
+    trained = rows.count if batches is None else batches * batch
+    return _Batches(rows, batch, lambda epoch: epoch_order(seed, epoch, rows.count)[:trained]), {
         "shuffle": False
     }
 
