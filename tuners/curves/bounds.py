@@ -39,8 +39,8 @@ def _inside(finding: Finding, declared: tuple[float, float], seeds: int) -> Lear
     if finding.status == "ok" and 10**finding.high < low:
         finding = Finding(
             "diverged_at_start",
-            f"Training stays stable up to {10**finding.high:.2g} only, below the declared range; "
-            "lower its lower end.",
+            f"The loss is low at rates up to {10**finding.high:.2g} only, below the declared "
+            "range; lower its lower end.",
             suggestion=-np.inf,
         )
     if finding.status != "ok":

@@ -5,15 +5,19 @@ A ramp is read like this, all of it unmoved by a shift or a scaling of the losse
 1. Each seed's losses are taken from its own start, clipped far above it, and smoothed on both
    sides in the log rate; the mean over seeds is the curve.
 2. Descent is established where the mean lies below the start by `SIGNIFICANT` standard errors.
-3. The bounds lie `BELOW` and `ABOVE` decades under the rate at which the mean is lowest, where the
-   ramp is about to turn; the suggestion is their middle.
+3. The bounds lie `BELOW` decades below the rate at which the mean is lowest, where the ramp is
+   about to turn, and `ABOVE` above it; the suggestion lies `SUGGESTED` below it.
 4. The seeds are drawn again `DRAWS` times; how far the bounds move then is their 95 % interval.
 
-The minimum divided by ten is the oldest advice on such curves (fastai's `minimum`, 2018). How far
-from it the best rates really lie was measured: on 46 small tasks of six data sets and the wine
-model, by test loss over 16 splits, a rate equal to the best lay from 0.47 to 1.62 decades under the
-lowest place of a ramp of an eighth of a training. On data sets that were not among these six the
-margins are too narrow: how often bounds hold a good rate there stands in docs/benchmarks.md.
+The minimum divided by ten is the oldest advice on such curves (fastai's `minimum`, 2018), and the
+median of the best rates does lie there: 1.0 decades below the lowest place, but with a standard
+deviation of 0.61 decades. This was measured on the 95 tasks of 43 data sets that the benchmarks
+develop on, of which ramps of an eighth of a training are stored, four of most tasks. 348 of the 377
+ramps are decided. From 1.55 decades below the lowest place to 0.35 above it, cut at the declared
+range, there was a rate as good as the best (within 1 %, or one standard error) in 95.4 % of them;
+in steps of 0.05 decades no narrower pair reaches 95 %. Read from one of the eight seeds alone, that
+pair has 93.9 %, and 95.2 % with 0.15 decades more below. Short trainings (`tuners.curves.sweep`)
+have 97 % with 1.75 decades.
 """
 
 from __future__ import annotations
@@ -27,9 +31,10 @@ from tuners.curves.smoothing import Descent, Values, head_rows, smooth_descent
 # Standard errors, since the lowest of many places is looked for: nine decades hold about twelve
 # places that the smoother keeps apart, and the normal quantile of 1 - 0.02 / 12 is 2.9.
 SIGNIFICANT = 3.0
-BELOW, ABOVE = 1.65, 0.40  # decades under the lowest place; see above
+BELOW, ABOVE, SUGGESTED = 1.55, 0.35, 1.0  # decades from the lowest place; see above
+HELD = "95 %"  # of the ramps, between BELOW and ABOVE
 DRAWS = 200
-ONE_SEED = 0.25  # decades added at both ends where no second seed tells how runs differ
+ONE_SEED = 0.15  # decades added below where there is no second seed; see above
 WIDEST_END = 2.0  # decades of doubt in the lowest place above which nothing is decided
 
 
@@ -57,7 +62,7 @@ def read_ramp(rates: Values, table: Values) -> Finding:
             "no_divergence",
             f"The loss still falls at the highest rate tested, {10 ** x[-1]:.2g}; "
             "test higher rates.",
-            suggestion=float(x[-1]) - ABOVE,
+            suggestion=float(x[-1]) - SUGGESTED,
         )
     return _decided(descent, mean)
 
@@ -119,19 +124,19 @@ def _decided(descent: Descent, mean: Values) -> Finding:
             "too_noisy",
             f"The seeds disagree by {most - least:.1f} decades on where the loss is lowest; use "
             "more seeds, more steps or larger batches.",
-            suggestion=lowest - 0.5 * (BELOW + ABOVE),
+            suggestion=lowest - SUGGESTED,
         )
-    extra = ONE_SEED if seeds == 1 else 0.0
-    below, above = BELOW + extra, ABOVE - extra
+    below = BELOW + (ONE_SEED if seeds == 1 else 0.0)
     return Finding(
         "ok",
         f"The mean loss of {count(seeds, 'seed')} is lowest at rate {10**lowest:.2g} as the rate "
-        f"rises; the bounds lie a factor of {10**above:.2g} to {10**below:.2g} below.",
+        f"rises; rates from {10 ** (lowest - below):.2g} to {10 ** (lowest + ABOVE):.2g} held a "
+        f"best rate in {HELD} of the benchmark's ramps.",
         low=lowest - below,
-        high=lowest - above,
-        suggestion=lowest - 0.5 * (below + above),
+        high=lowest + ABOVE,
+        suggestion=lowest - SUGGESTED,
         low_interval=(min(least, lowest) - below, max(most, lowest) - below),
-        high_interval=(min(least, lowest) - above, max(most, lowest) - above),
+        high_interval=(min(least, lowest) + ABOVE, max(most, lowest) + ABOVE),
     )
 
 
