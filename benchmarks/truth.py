@@ -148,7 +148,9 @@ def train_truth(task: BenchmarkTask) -> float:
     costs = []
     for number in range(RAMPS if task.rates == RATES else 1):
         seed = RAMP_SEED + 100 * number
-        curve = range_test(built, declared=DECLARED, epochs=task.epochs, seed=seed, verbose=0)
+        curve = range_test(
+            built, declared=DECLARED, epochs=task.epochs, mode="ramp", seed=seed, verbose=0
+        )
         arrays[f"ramp_rates_{number}"] = curve.learning_rates
         arrays[f"ramp_losses_{number}"] = curve.table
         costs.append((curve.gradient_steps or 0) / (task.epochs * batches))

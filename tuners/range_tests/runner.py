@@ -25,6 +25,7 @@ from tuners._checks import (
 from tuners._progress import progress_bar
 from tuners.curves.loss_curve import LossCurve
 from tuners.range_tests.builders import SpaceBuilder
+from tuners.range_tests.short_trainings import MOST_TRAININGS, UNKNOWN_STEPS, sweep
 from tuners.range_tests.sources import BATCH_SIZE, as_task
 from tuners.training.records import How
 from tuners.training.rows import batches_of
@@ -37,8 +38,7 @@ BEYOND = 100.0  # how far past the declared range a ramp looks: two decades
 SHARE = 1 / 8
 FEWEST_STEPS = 20  # under two to the decade a ramp shows no shape
 EPOCHS = 30  # of the trainings to come, where they are not given; as `search` trains
-MOST_TRAININGS = 2  # what a test may cost at most, in steps of trainings to come
-UNKNOWN_STEPS = 200  # of a ramp on a dataset of unknown length
+SEEDS = {"sweep": 1, "ramp": 8, "per_epoch": 8}  # where they are not given
 
 Trainer = Callable[..., Any]
 
@@ -52,9 +52,9 @@ def range_test(
     declared: tuple[float, float] | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
-    mode: str = "ramp",
+    mode: str = "sweep",
     steps: int | None = None,
-    seeds: int = 8,
+    seeds: int | None = None,
     seed: int = 0,
     how: How | None = None,
     materialise: bool | None = None,
@@ -63,14 +63,24 @@ def range_test(
 ) -> LossCurve:
     """Measure the loss at each learning rate; `.bounds()` of the result says where to search.
 
-    A ramp raises the rate from step to step, in several seeds at once, each with weights, an order
-    of batches and, where the task has splits, training rows of its own. It takes an eighth of the
-    steps of a training to come, so that eight seeds cost one training at most; where they cannot
-    decide, eight more are measured. Without `steps`, the test never costs more gradient steps than
-    two trainings.
+    Rates half a decade apart, from one end of the declared range to the other, are each trained
+    for a short while: from the same weights, on the same rows, for a twentieth of the epochs of a
+    training to come, one at least. The validation losses at their ends are the curve. Where one
+    epoch is more than a tenth of a training (under 10 epochs), it is a tenth of its gradient steps
+    instead, on so many batches of rows that the seed draws. Where a tenth of a training is a few
+    steps only, the answer is a rough one: read `.bounds().status`, or take more epochs.
+
+    A schedule compiled into the model is kept: the rate is its peak over a whole training, and a
+    short training is the beginning of it. The test costs no more gradient steps than 1.5 trainings
+    with one seed and two with more, unless a training has under three.
 
     `epochs` and `batch_size` change the answer: short trainings want higher rates than long ones,
     and so do large batches. Give those of the trainings that you are going to do.
+
+    `mode="ramp"` raises the rate from step to step instead, which is all that a single `fit` can
+    do, in several seeds at once. It takes an eighth of the steps of a training to come, so that
+    eight seeds cost one training at most; where they cannot decide, eight more are measured. It
+    ignores schedules, and tells less well where the best rate lies, so that its bounds are wider.
 
     Args:
         source: What is to be trained: a compiled `keras.Model`, whose seeds vary the order of the
@@ -82,30 +92,36 @@ def range_test(
             `tf.data.Dataset` that ends; None for a task.
         y: Training targets; None for a task or a dataset.
         validation: `(x, y)` that are not trained on; None leaves out a tenth of the rows of `x`,
-            other ones for each seed.
+            other ones for each seed, or the first tenth of the batches of a dataset that streams
+            (give `validation` where it shuffles its rows anew on each pass).
         declared: The range `(low, high)` that would be searched without the test, with
-            `low < high`. The ramp looks two decades further on both sides; bounds stay inside.
+            `low < high`. Bounds stay inside, and so do the rates; but a ramp looks two decades
+            further on both sides.
             None takes the range that a tuner, or what builds from `hp` or `trial`, itself has of
             a hyperparameter whose name ends in `learning_rate` or `lr`, and says so; else
             `(1e-5, 1.0)`.
         epochs: Epochs of the trainings to come, 1 or more; None assumes 30, and says so.
         batch_size: Rows to a step of the trainings to come, 1 or more; None assumes 32, and says
             so. A task and a dataset bring their own.
-        mode: `"ramp"`; or `"per_epoch"`, which holds each rate for an epoch.
+        mode: `"sweep"`: short trainings. `"ramp"`: the rate rises with every step. `"per_epoch"`:
+            it rises with every epoch.
         steps: Gradient steps of a ramp, 2 or more; None for an eighth of a training to come. A
-            warning says where more steps cost more than two trainings.
-        seeds: Seeds of the ramp, 1 or more; twice as many where these cannot decide, and fewer
-            where trainings are too short to pay for two steps of each.
+            warning says where more steps cost more than two trainings. Of a ramp only.
+        seeds: Seeds, 1 or more, each with weights, an order of batches and, where the task has
+            splits, rows of its own; None for 1, and 8 of a ramp. Fewer where they cost more than
+            two trainings. Where they cannot decide, a sweep takes one more and a ramp twice as
+            many, as far as two trainings pay for them.
         seed: The first of them, 0 or more.
         how: "population" or "sequential" forces how lanes are trained; None chooses.
         materialise: Whether a dataset is read into arrays once, which freezes its random `map`
             functions and is quicker by far; None where it has at most 1 GiB, with a warning.
         verbose: 1 prints the answer in one line, with a progress bar on work over two seconds; 0
             is silent.
-        progress: Called with (steps done, steps in all) of the part that is running.
+        progress: Called with (done, in all) of the part that is running: epochs of all short
+            trainings, or steps of all ramps.
 
     Returns:
-        A curve of kind `"ramp"`, or `"per_epoch"` where its mode asks for it.
+        A curve whose `kind` is `mode`.
 
     Raises:
         ValueError: An argument breaks its rule, the model is not compiled, or its loss is not
@@ -114,12 +130,12 @@ def range_test(
     Example:
         >>> from search_spaces import wine_task
         >>> curve = range_test(wine_task(), epochs=30)  # doctest: +SKIP
-        learning rate 4.62e-5 to 8.22e-4, try 1.95e-4 (8 seeds, 1.0 trainings' steps, 3.1 s)
+        learning rate 5.62e-5 to 0.00316, try 3.16e-4 (1 seed, 0.7 trainings' steps, 5.0 s)
         >>> curve.bounds().status  # doctest: +SKIP
         'ok'
     """
     require_keras("range_test")
-    check_choice(mode, ("ramp", "per_epoch"), "mode")
+    check_choice(mode, tuple(SEEDS), "mode")
     if declared is not None:
         low, high = declared = check_pair(declared, "declared")
         if low == high:
@@ -128,7 +144,12 @@ def range_test(
             )
     if steps is not None:
         check_whole(steps, "steps", 2)
-    check_whole(seeds, "seeds")
+        if mode != "ramp":
+            raise InputError(
+                f"`steps` must be left out of mode={mode!r}, whose length follows from `epochs`, "
+                f"but got {steps}; pass mode='ramp' for a ramp of {steps} steps."
+            )
+    seeds = SEEDS[mode] if seeds is None else check_whole(seeds, "seeds")
     check_whole(seed, "seed", 0)
     length = EPOCHS if epochs is None else check_whole(epochs, "epochs")
     started = time.perf_counter()
@@ -140,9 +161,12 @@ def range_test(
         declared, told = (declared, "") if declared else _own_range(own)
         shown = bool(verbose) and progress is None
         tell = stack.enter_context(progress_bar("range test", shown))
-        step = partial(train_steps, task, how=how, on_step=progress or tell)
-        measure = _per_epoch if mode == "per_epoch" else partial(_ramps, steps=steps)
-        curve = measure(step, declared, length, batches_of(task), seeds, seed)
+        if mode == "sweep":
+            curve = sweep(task, declared, length, seeds, seed, how, progress or tell)
+        else:
+            step = partial(train_steps, task, how=how, on_step=progress or tell)
+            measure = _per_epoch if mode == "per_epoch" else partial(_ramps, steps=steps)
+            curve = measure(step, declared, length, batches_of(task), seeds, seed)
     assumed = _assumed(isinstance(source, TuningTask) or is_dataset(x), epochs, batch_size)
     curve = replace(
         curve,

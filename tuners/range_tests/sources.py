@@ -82,7 +82,7 @@ def as_task(
     builder = builder or _copies(source, train, stack)
     resplit: Any = "shuffle" if validation is None and not is_dataset(train) else None
     if validation is None:
-        train, validation = (train, x.take(1)) if is_dataset(train) else hold_out(train)
+        train, validation = (_hold_out_batches if is_dataset(train) else hold_out)(train)
     streams = False if is_dataset(train) else materialise
     return TuningTask(
         "range test",
@@ -187,6 +187,15 @@ def _of_arrays(x: Any, y: Any) -> Any:
             f"`x` and `y` must have the same number of rows, 2 or more, but got {sorted(rows)}."
         )
     return data
+
+
+def _hold_out_batches(dataset: Any) -> tuple[Any, Any]:
+    """Return a dataset without its first batches, and these; of one batch alone it is both."""
+    batches = int(dataset.cardinality())
+    if batches == 1:
+        return dataset, dataset
+    held = max(1, round(VALIDATION_SHARE * batches))  # below 0 where the length is unknown
+    return dataset.skip(held), dataset.take(held)
 
 
 def hold_out(data: Any) -> tuple[Any, Any]:
