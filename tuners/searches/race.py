@@ -164,12 +164,18 @@ def leaders(scores: Scores, course: Course) -> list[float]:
     if len(final) > 1 and not _missing(scores, _finalists(scores, course)[: len(final)], 2):
         most = max(len(_final_splits(scores, rate)) for rate in final)
         final = [rate for rate in final if len(_final_splits(scores, rate)) == most]
-        return sorted(final, key=lambda rate: _mean(scores, rate, _final_splits(scores, rate)))
-    second = _survivors(scores)
-    if second:
-        return sorted(second, key=lambda rate: _mean(scores, rate, (0, 1)))
-    first = [rate for rate in _on(scores, 0) if math.isfinite(scores[rate][0])]
-    return sorted(first, key=lambda rate: (max(scores[rate].values()) == math.inf, scores[rate][0]))
+        return _ranked({r: _mean(scores, r, _final_splits(scores, r)) for r in final}, course)
+    if second := _survivors(scores):
+        return _ranked({rate: _mean(scores, rate, (0, 1)) for rate in second}, course)
+    first = {rate: scores[rate][0] for rate in _on(scores, 0) if math.isfinite(scores[rate][0])}
+    stable = {r: score for r, score in first.items() if max(scores[r].values()) < math.inf}
+    return _ranked(stable or first, course)
+
+
+def _ranked(values: Mapping[float, float], course: Course) -> list[float]:
+    """Return rates by value, the lowest first; of equal ones the nearest to the suggestion."""
+    middle = course.bounds.suggestion
+    return sorted(values, key=lambda rate: (values[rate], abs(math.log10(rate / middle))))
 
 
 def _on(scores: Scores, split: int) -> list[float]:
@@ -222,8 +228,8 @@ def _places(scores: Scores, course: Course) -> list[tuple[float, int]]:
 
 
 def _second(scores: Scores, course: Course) -> list[tuple[float, int]]:
-    tried = [rate for rate in _on(scores, 0) if math.isfinite(scores[rate][0])]
-    best = sorted(tried, key=lambda rate: scores[rate][0])
+    tried = {rate: scores[rate][0] for rate in _on(scores, 0) if math.isfinite(scores[rate][0])}
+    best = _ranked(tried, course)
     paid = min(SURVIVORS, course.most - len(_on(scores, 0)))
     return _missing(scores, best[:paid], 1) if paid > 1 else []
 
@@ -233,7 +239,7 @@ def _finalists(scores: Scores, course: Course) -> list[float]:
     survivors = _survivors(scores)
     if not survivors:
         return []
-    centre = min(survivors, key=lambda rate: _mean(scores, rate, (0, 1)))
+    centre = _ranked({rate: _mean(scores, rate, (0, 1)) for rate in survivors}, course)[0]
     tried = {rate: scores[rate][0] for rate in _on(scores, 0)}
     sides = {
         side: [value for rate, value in tried.items() if (rate - centre) * side > 0]
@@ -356,11 +362,14 @@ class LearningRateRace:
 
     @property
     def choice(self) -> float | None:
-        """The rate that it would name now; None before anything was told."""
+        """The rate that it would name now: of those trained, else where it begins, else None."""
         if named := leaders(self._scores, self.course):
             return named[0]
         measured = self._given is not None or len(self._short) == len(self._test())
-        return self.bounds.suggestion if measured else self.baseline
+        if measured:
+            return self.bounds.suggestion
+        low, high = self.declared
+        return self.baseline if low <= (self.baseline or 0.0) <= high else None
 
     @property
     def done(self) -> bool:
