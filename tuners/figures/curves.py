@@ -17,7 +17,11 @@ from tuners.figures.style import NARROW, WIDE, numbers, padded
 from tuners.figures.words import count, label, rate
 
 MOST_POINTS = 400  # of a line in a page
-_LOSSES = {"ramp": "loss of the batch", "per_epoch": "loss of the epoch"}
+_LOSSES = {
+    "ramp": "loss of the batch",
+    "per_epoch": "loss of the epoch",
+    "sweep": "loss after a short training",
+}
 
 
 def draw_loss_curve(
@@ -39,9 +43,10 @@ def draw_loss_curve(
     rates, mean, seeds = curve["learning_rates"], numbers(curve["smoothed"]), curve["seeds"]
     finite = mean[np.isfinite(mean)]
     low, high = loss_range(finite) if finite.size else (0.0, 1.0)
-    raw = numbers(curve["losses"]).reshape(len(rates), -1)[:, :most_seeds]
-    lines = ax.plot(rates, raw, color=style.SOFT, linewidth=0.7, alpha=0.35, zorder=1)
-    lines[0].set_label("each seed, raw" if seeds > 1 else "raw")
+    if seeds > 1 or not curve["sparse"]:  # else the mean is what was measured
+        raw = numbers(curve["losses"]).reshape(len(rates), -1)[:, :most_seeds]
+        lines = ax.plot(rates, raw, color=style.SOFT, linewidth=0.7, alpha=0.35, zorder=1)
+        lines[0].set_label("each seed, raw" if seeds > 1 else "raw")
     words = f"mean of {count(seeds, 'seed')}"
     look: Any = {"color": style.BLUE, "linewidth": 2.3, "zorder": 3}
     if not curve["sparse"]:
@@ -50,7 +55,7 @@ def draw_loss_curve(
         error, words = numbers(curve["band_high"]) - mean, f"{words} with its standard error"
         ax.errorbar(rates, mean, yerr=error, fmt="o-", capsize=3, label=words, **look)
     else:
-        ax.plot(rates, mean, "o-", label=words, **look)
+        ax.plot(rates, mean, "o-", label=words if seeds > 1 else "measured", **look)
     if curve.get("band_low") and not curve["sparse"]:
         # what lies far outside is cut, since a page's arithmetic is not endless
         cut = (low - 4 * (high - low), high + 4 * (high - low))
@@ -64,7 +69,7 @@ def draw_loss_curve(
         look = {"linewidth": 5, "alpha": 0.5, "solid_capstyle": "butt", "label": title}
         ax.plot(end, [0.975] * 2, color=style.GREEN, transform=ax.get_xaxis_transform(), **look)
     ax.set_ylim(low, high)
-    ax.set_ylabel(_LOSSES.get(curve["kind"], "loss reached"))
+    ax.set_ylabel(_LOSSES[curve["kind"]])
 
 
 @style.styled
