@@ -43,6 +43,8 @@ WITHOUT_TENSORFLOW = (
     "tuners._checks",
     "tuners.choosing.choice",
     "tuners.choosing.choosing",
+    "tuners.comparison.judging",
+    "tuners.comparison.looks",
     "tuners.comparison.result",
     "tuners.curves.bounds",
     "tuners.curves.response",

@@ -10,15 +10,15 @@ from typing import Any
 from search_spaces import TuningTask
 from tuners.cli import STARTED
 from tuners.cli.options import JobOptions
-from tuners.cli.timing import SHORT, Pace, time_epochs, time_ramp, time_test
+from tuners.cli.timing import Pace, time_epochs, time_test
+from tuners.comparison.looks import FEWEST_PAIRS
 from tuners.comparison.pairs import PAIRS_AT_ONCE
-from tuners.range_tests.runner import ramp_size
+from tuners.range_tests.short_trainings import sweep_size
 from tuners.report.formatting import duration
 from tuners.searches.racing import WIDTH
 from tuners.training.rows import batches_of
 
 TRIALS_AT_ONCE = 4  # that the search trains together
-RAMP_STEPS = 50  # of a ramp that are timed at most
 REPORTING = 0.5  # seconds of storage and report to one of loading, in three measurements
 
 
@@ -72,12 +72,16 @@ def make_plan(options: JobOptions, tasks: Mapping[str | None, TuningTask]) -> di
 
 
 def _range_test(options: JobOptions, label: str | None, task: TuningTask) -> Part:
-    """Return the range test, which takes as long again where it has to double its seeds."""
-    steps, seeds = ramp_size(options.epochs, batches_of(task), options.range_seeds)
-    pace = time_ramp(task, seeds, max(min(steps, RAMP_STEPS), SHORT + 1), options.how)
-    seconds = pace.compiling + pace.seconds(pace.chunks(seeds), steps)
+    """Return the range test: short trainings of all rates, lanes of one program."""
+    batches = batches_of(task)
+    rates, seeds, epochs, trained = sweep_size(
+        options.epochs, batches, options.declared, options.range_seeds or 1
+    )
+    lanes = len(rates) * seeds
+    pace = time_epochs(task, lanes, options.how)
+    seconds = pace.compiling + pace.seconds(pace.chunks(lanes), epochs) * trained / batches
     name = "range test" if label is None else f"range test of {label}"
-    return Part(name, seeds, 0, steps, seconds, seconds)
+    return Part(name, lanes, epochs, epochs * trained, seconds, seconds)
 
 
 def _search(options: JobOptions, tasks: Sequence[TuningTask], paces: Sequence[Pace]) -> Part:
@@ -121,19 +125,19 @@ def _comparison(
     options: JobOptions, task: TuningTask, paces: Sequence[Pace], *, alone: bool
 ) -> Part:
     """Return the comparison, of one task alone or of two whose arms train one after the other."""
-    at_once, arms = min(options.pairs, PAIRS_AT_ONCE), 2 if alone else 1
-    pace = paces[0].again(task, arms * at_once, options.how)
-    compiling, testing = time_test(task, pace, at_once)
+    arms = 2 if alone else 1  # of one program
+    pace = paces[0].again(task, arms * PAIRS_AT_ONCE, options.how)
+    compiling, testing = time_test(task, pace, arms * PAIRS_AT_ONCE)
 
     def train(pairs: int) -> float:
-        chunks = (3 - arms) * pace.chunks(-(-arms * pairs // options.workers))
-        return pace.seconds(chunks, options.epochs) + 2 * testing
+        batches = -(-pairs // (PAIRS_AT_ONCE * options.workers))
+        chunks = (3 - arms) * batches * pace.chunks(arms * PAIRS_AT_ONCE)
+        return pace.seconds(chunks, options.epochs) + (3 - arms) * batches * testing
 
-    whole, rest = divmod(options.pairs, PAIRS_AT_ONCE)
-    start = pace.compiling + compiling
-    seconds = start + whole * train(PAIRS_AT_ONCE) + (train(rest) if rest else 0.0)
-    steps = batches_of(task) * options.epochs
-    least = start + train(at_once)
+    start, steps = pace.compiling + compiling, batches_of(task) * options.epochs
+    seconds, least = (
+        start + train(pairs) for pairs in (options.pairs, min(options.pairs, FEWEST_PAIRS))
+    )
     return Part("comparison", 2 * options.pairs, options.epochs, steps, least, seconds)
 
 
@@ -146,7 +150,7 @@ def describe_plan(plan: Mapping[str, Any]) -> list[str]:
     lines.append(f"{'loading and report':<22} {'':>24}   {about(plan['seconds_to_load'])}")
     lines.append(f"in all about {_between(plan)}")
     if plan["seconds_at_least"] < plan["seconds"]:
-        lines[-1] += f"; the shorter time if the first {PAIRS_AT_ONCE} pairs decide"
+        lines[-1] += f"; the shorter time if the first {FEWEST_PAIRS} pairs decide"
     stacked = plan["how"] == "population"
     return [*lines, f"{'Many models train at once' if stacked else 'The models train one by one'}."]
 

@@ -1,23 +1,17 @@
-"""Comparison: a verdict with all that it rests on, how it is judged, and how a study carries it."""
+"""Comparison: a verdict with all that it rests on, and how a study carries it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from matplotlib.axes import Axes
 
 from search_spaces._input import InputError
 from search_spaces._picture import new_axes, notebook_html
-from tuners.comparison.statistics import (
-    VERDICTS,
-    judge_pairs,
-    paired_t_interval,
-    proportion_noise,
-)
+from tuners.comparison.looks import MARGIN, VERDICTS
+from tuners.comparison.statistics import mean_and_sd, proportion_noise
 from tuners.figures.search import draw_gains
 from tuners.figures.words import rate, signed
 from tuners.study.recording import read_entry
@@ -71,8 +65,9 @@ class Comparison:
     the metric points: baseline minus chosen for a loss, chosen minus baseline for an accuracy.
 
     Args:
-        verdict: `"better"`, `"worse"`, `"no_difference_shown"` or `"too_few_pairs"`, for the
-            chosen rate (see `tuners.comparison.statistics`).
+        verdict: `"better"`, `"worse"`, `"equal"`, `"no_difference_shown"` or `"too_few_pairs"`,
+            for the chosen rate (see `tuners.comparison.looks`). "equal" is a finding, "no
+            difference shown" is none.
         reason: The rule that gave it, with its numbers.
         objective: The name that epochs were picked by, for example `"val_loss"`.
         metric: The metric that was judged, for example `"loss"`.
@@ -81,23 +76,24 @@ class Comparison:
         direction: `"minimize"` or `"maximize"`, of the metric.
         chosen_learning_rate: The rate on trial.
         baseline_learning_rate: The rate to beat; of a compiled schedule, its maximum.
-        recommended_learning_rate: The chosen rate if better, else the baseline.
+        recommended_learning_rate: The chosen rate if better, else the baseline; None where both
+            diverged in all pairs.
         pairs: Pairs trained, 0 where the two rates are the same.
-        pairs_planned: Pairs that were to be trained at most; fewer were where an early look
-            decided (see `tuners.comparison.statistics.is_clear`).
+        pairs_planned: Pairs that were to be trained at most; fewer were where a look decided, or
+            where further pairs were not worth it.
         epochs: Epochs of each training.
         seeds: (pairs,) seed of each pair.
         differences: (pairs,) gains of the chosen rate.
         mean_difference: Their mean; None without pairs.
-        interval: 95 % paired t interval of the mean; None under two pairs.
-        bootstrap_interval: 95 % BCa interval of the mean; None under two pairs.
-        sign_flip_p: Exact two-sided p up to 20 pairs, else None.
-        wins: Pairs that the chosen rate won, a tie counting half.
-        wins_interval: Wilson 95 % interval of the share of wins; None without pairs.
+        interval: Paired t interval of the mean, adjusted for the looks: it holds the mean in 95 %
+            of comparisons, whenever they stop. None under two pairs.
+        wins: Pairs that the chosen rate won, a tie counting half. They decide nothing.
+        wins_interval: Wilson 95 % interval of the share of wins, as if there were one look; None
+            without pairs.
         chosen: The chosen rate's runs.
         baseline: The baseline's runs.
-        accuracy_interval: 95 % paired t interval of the gain in accuracy; None where it is not
-            measured.
+        margin: Share of the baseline's mean value below which a difference counts as none.
+        accuracy_interval: As `interval`, of the gain in accuracy; None where it is not measured.
         times_judged: How many comparisons its study has made on these rows, this one among them.
         resplit: Whether each pair had a split of its own.
         rows: Rows that `values` were measured on, 0 where unknown.
@@ -110,20 +106,9 @@ class Comparison:
         ValueError: The verdict is unknown, or there is not one difference for each pair.
 
     Example:
-        >>> losses = {"chosen": (0.41, 0.4, 0.39), "baseline": (0.5, 0.52, 0.51)}
-        >>> chosen, baseline = (
-        ...     Arm("wine", rate, losses[side], diverged=(False,) * 3)
-        ...     for side, rate in (("chosen", 0.002), ("baseline", 0.001))
-        ... )
-        >>> comparison = judge_arms(
-        ...     chosen, baseline, seeds=range(3), chosen_learning_rate=0.002,
-        ...     baseline_learning_rate=0.001, objective="val_loss", metric="loss",
-        ...     direction="minimize", measured_on="test", epochs=30,
-        ... )
-        >>> comparison.verdict, comparison.wins, round(comparison.mean_difference, 2)
-        ('too_few_pairs', 3.0, 0.11)
-        >>> comparison.recommended_learning_rate  # the baseline, unless the chosen rate is better
-        0.001
+        >>> comparison = Comparison.from_dict(stored)  # doctest: +SKIP
+        >>> comparison.verdict, comparison.interval  # doctest: +SKIP
+        ('better', (0.004, 0.017))
     """
 
     verdict: str
@@ -134,20 +119,19 @@ class Comparison:
     direction: str
     chosen_learning_rate: float
     baseline_learning_rate: float
-    recommended_learning_rate: float
+    recommended_learning_rate: float | None
     pairs: int
     epochs: int
     seeds: tuple[int, ...] = ()
     differences: tuple[float, ...] = ()
     mean_difference: float | None = None
     interval: tuple[float, float] | None = None
-    bootstrap_interval: tuple[float, float] | None = None
-    sign_flip_p: float | None = None
     wins: float = 0.0
     wins_interval: tuple[float, float] | None = None
     chosen: Arm | None = None
     baseline: Arm | None = None
     pairs_planned: int = 0
+    margin: float = MARGIN
     accuracy_interval: tuple[float, float] | None = None
     times_judged: int = 1
     resplit: bool = False
@@ -170,17 +154,14 @@ class Comparison:
 
     def describe(self) -> str:
         """Return the verdict and what it rests on in one line."""
-        one, other = rate(self.chosen_learning_rate), rate(self.baseline_learning_rate)
-        words = f"{self.verdict.replace('_', ' ')}: {one} against the baseline {other}"
         if not self.pairs:
-            return f"{words}, no pairs"
-        words += f", {self.wins:g} of {self.pairs} pairs won, mean gain in {self.measured} "
-        return words + signed(self.mean_difference) + _ends(self.interval)
+            return f"{self._title()}, no pairs"
+        words = f"{self._title()}, {self.wins:g} of {self.pairs} pairs won, mean gain in "
+        return f"{words}{self.measured} {signed(self.mean_difference)}{_ends(self.interval)}"
 
     def summary(self) -> str:
         """Return the comparison in a few lines of text."""
-        one, other = rate(self.chosen_learning_rate), rate(self.baseline_learning_rate)
-        lines = [f"{self.verdict.replace('_', ' ')}: {one} against the baseline {other}"]
+        lines, (one, _) = [self._title()], self.sides
         if self.pairs:
             gain = signed(self.mean_difference) + _ends(self.interval, " (95 % interval {})")
             lines.append(f"mean gain in {self.measured} {gain}; above 0 favours {one}")
@@ -188,8 +169,12 @@ class Comparison:
             lines.append(
                 f"gain in accuracy {signed(self.accuracy_gain)}{_ends(self.accuracy_interval)}"
             )
-        lines.append(f"recommended: {rate(self.recommended_learning_rate)}")
+        recommended = self.recommended_learning_rate
+        lines.append(f"recommended: {'neither' if recommended is None else rate(recommended)}")
         return "\n".join([*lines, self.reason])
+
+    def _title(self) -> str:
+        return f"{self.verdict.replace('_', ' ')}: {' against '.join(self.sides)}"
 
     def __repr__(self) -> str:
         return f"Comparison({self.describe()})"
@@ -201,7 +186,7 @@ class Comparison:
         return notebook_html(self.summary(), self.plot())
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the gain of every pair and the mean with its intervals, without a window.
+        """Draw the gain of every pair and the mean with its interval, without a window.
 
         Args:
             ax: The Matplotlib axes to draw on; None makes a figure without a window.
@@ -210,10 +195,16 @@ class Comparison:
         if self.mean_difference is None:
             ax.set_title("no pairs were trained")
             return ax
-        intervals = {"t interval": self.interval, "bootstrap": self.bootstrap_interval}
+        intervals = {"adjusted for the looks": self.interval}
         draw_gains(ax, self.differences, self.mean_difference, intervals, self.measured)
         ax.legend(loc="best", fontsize="small")
         return ax
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """Both arms in words: their rates, with what else they differ in."""
+        arms = [{} if arm is None else vars(arm) for arm in (self.chosen, self.baseline)]
+        return name_sides(arms, (self.chosen_learning_rate, self.baseline_learning_rate))
 
     @property
     def measured(self) -> str:
@@ -257,117 +248,29 @@ class Comparison:
         return cls(**arguments)
 
 
+def name_sides(arms: Sequence[Mapping[str, Any]], rates: Sequence[float]) -> tuple[str, str]:
+    """Return both arms in words: their rates, with their optimizers or schedules if they differ.
+
+    Args:
+        arms: Fields of both `Arm`s, {} where there is none.
+        rates: Of both.
+
+    Example:
+        >>> name_sides([{}, {}], (0.003, 0.001))
+        ('0.003', 'the baseline 0.001')
+        >>> name_sides([{"optimizer": "Adam"}, {"optimizer": "SGD"}], (0.003, 0.01))
+        ('Adam at 0.003', 'SGD at 0.01')
+    """
+    one, other = (rate(each) for each in rates)
+    for field_name, without in (("optimizer", ""), ("schedule", "constant rate"), ("name", "")):
+        names = [arm.get(field_name) or without for arm in arms]
+        if names[0] != names[1]:
+            return f"{names[0]} at {one}", f"{names[1]} at {other}"
+    return one, f"the baseline {other}"
+
+
 def _ends(interval: tuple[float, float] | None, form: str = " ({})") -> str:
     return "" if interval is None else form.format(" to ".join(map(signed, interval)))
-
-
-def judge_arms(
-    chosen: Arm,
-    baseline: Arm,
-    *,
-    seeds: Sequence[int] | np.ndarray,
-    direction: str,
-    chosen_learning_rate: float,
-    baseline_learning_rate: float,
-    **facts: Any,
-) -> Comparison:
-    """Return the comparison of two trained arms: differences, intervals, verdict, recommendation.
-
-    Args:
-        chosen: The chosen rate's runs; `values` of a diverged run may be anything.
-        baseline: The baseline's runs, in the same order of pairs.
-        seeds: (pairs,) seed of each pair.
-        direction: `"minimize"` or `"maximize"`, of the values.
-        chosen_learning_rate: The rate on trial.
-        baseline_learning_rate: The rate to beat.
-        **facts: The other fields of `Comparison`.
-    """
-    sign = -1.0 if direction == "minimize" else 1.0
-    gains, lost = gains_of(chosen, baseline, direction)
-    differences = gains[0] - gains[1]
-    result = judge_pairs(differences)
-    sides = [
-        replace(
-            arm,
-            values=tuple((sign * gains[side]).tolist()),
-            diverged=tuple(lost[side].tolist()),
-        )
-        for side, arm in enumerate((chosen, baseline))
-    ]
-    better = result.verdict == "better"
-    return Comparison(
-        verdict=result.verdict,
-        reason=result.reason,
-        direction=direction,
-        chosen_learning_rate=chosen_learning_rate,
-        baseline_learning_rate=baseline_learning_rate,
-        recommended_learning_rate=chosen_learning_rate if better else baseline_learning_rate,
-        pairs=result.pairs,
-        seeds=tuple(int(seed) for seed in seeds),
-        differences=tuple(differences.tolist()),
-        mean_difference=result.mean_difference,
-        interval=result.interval,
-        bootstrap_interval=result.bootstrap_interval,
-        sign_flip_p=result.sign_flip_p,
-        wins=result.wins,
-        wins_interval=result.wins_interval,
-        accuracy_interval=_accuracy_interval(chosen, baseline),
-        chosen=sides[0],
-        baseline=sides[1],
-        **facts,
-    )
-
-
-def gains_of(chosen: Arm, baseline: Arm, direction: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values of both arms, larger is better, and which runs were lost, (2, pairs) each.
-
-    Args:
-        chosen: The chosen rate's runs; `values` of a diverged run may be anything.
-        baseline: The baseline's runs, in the same order of pairs.
-        direction: `"minimize"` or `"maximize"`, of the values.
-    """
-    sign = -1.0 if direction == "minimize" else 1.0
-    gains = sign * np.array([chosen.values, baseline.values], float)
-    lost = np.array([chosen.diverged, baseline.diverged], bool) | ~np.isfinite(gains)
-    return give_lost_runs_a_value(gains, lost), lost
-
-
-def _accuracy_interval(chosen: Arm, baseline: Arm) -> tuple[float, float] | None:
-    both = zip(chosen.accuracy, baseline.accuracy, strict=False)  # () where all runs were lost
-    gains = [one - other for one, other in both if one is not None and other is not None]
-    if len(gains) < 2:
-        return None
-    low, high = paired_t_interval(gains)
-    return float(low), float(high)
-
-
-def give_lost_runs_a_value(gains: np.ndarray, lost: np.ndarray) -> np.ndarray:
-    """Return `gains` (2, pairs), larger is better, with lost runs below all others.
-
-    A lost run gets the worst value of the others less their range (less 1 where they are all
-    equal), so that it loses its pair and the mean difference stays finite. Without any run that
-    finished, all are 0.
-
-    Example:
-        >>> gains = np.array([[0.5, np.nan], [0.25, 0.75]])
-        >>> give_lost_runs_a_value(gains, np.isnan(gains)).tolist()
-        [[0.5, -0.25], [0.25, 0.75]]
-    """
-    kept = gains[~lost]
-    worst = kept.min() - (np.ptp(kept) or 1.0) if kept.size else 0.0
-    return np.where(lost, worst, gains)
-
-
-def mean_and_sd(values: Sequence[float | None]) -> tuple[float | None, float | None]:
-    """Return mean and standard deviation (n - 1) of what is finite; None where there is too little.
-
-    Example:
-        >>> mean_and_sd([1.0, 3.0, None])
-        (2.0, 1.4142135623730951)
-    """
-    finite = [value for value in values if value is not None and math.isfinite(value)]
-    mean = float(np.mean(finite)) if finite else None
-    return mean, float(np.std(finite, ddof=1)) if len(finite) > 1 else None
 
 
 def recorded_comparison(study: optuna.Study) -> Comparison | None:

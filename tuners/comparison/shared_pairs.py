@@ -18,6 +18,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.task import TuningTask
+from tuners.comparison.looks import looks
 from tuners.comparison.pairs import PAIRS_AT_ONCE, Pair, PairedDesign, train_pairs
 from tuners.study import work_queue
 from tuners.study.heartbeat import at_work
@@ -40,7 +41,7 @@ def train_shared(
 ) -> list[Pair]:
     """Train what is missing of some pairs, wait for what others train, and return all.
 
-    With `enough` it ends with the first 8, 16, 24, ... pairs that are, whoever trained them and
+    With `enough` it ends with the first look at which it holds, whoever trained the pairs and
     however many more there are: all processes decide alike.
 
     Args:
@@ -50,7 +51,7 @@ def train_shared(
         pairs: How many.
         on_epoch: Called with the lane-epochs done in all.
         pool: Processes that train; None trains here.
-        enough: Says whether some first pairs decide; None wants all.
+        enough: Says whether a look at some first pairs ends it; None wants all.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came during training; what was told is kept.
@@ -84,9 +85,9 @@ def _pairs(units: Iterable[FrozenTrial]) -> list[Pair]:
 
 
 def _first_enough(work: Work, enough: Callable[[list[Pair]], bool]) -> list[Pair]:
-    """Return the first so many pairs that decide, none where there are none yet."""
+    """Return the pairs of the first look that ends it, none where there is none yet."""
     done = {unit.user_attrs[PLACE]: unit for unit in work.done()}
-    for count in range(PAIRS_AT_ONCE, work.total, PAIRS_AT_ONCE):
+    for count in looks(work.total):
         if not all(place in done for place in range(count)):
             break
         first = _pairs(done[place] for place in range(count))
@@ -117,7 +118,7 @@ def train_in(
     return [replace(pair, seconds=seconds) for pair in found]
 
 
-_SETTINGS = ("rates", "epochs", "objective", "metric", "direction", "how", "width")
+_SETTINGS = ("rates", "epochs", "objective", "metric", "direction", "how")
 
 
 def _train_share(

@@ -1,109 +1,20 @@
-"""The statistics of a paired comparison: intervals, an exact p value, wins, a three-way verdict.
+"""The statistics of paired differences: the t interval, wins, the noise of a share.
 
 NumPy and SciPy only. A difference is one pair's gain of the first arm over the second: positive
-means that the first arm did better. Functions work along the last axis where they say so, so that
-thousands of simulated comparisons are judged at once.
+means that the first arm did better. Functions work along the last axis where they say so.
 
 References:
-    Bouthillier et al. 2021, "Accounting for Variance in Machine Learning Benchmarks"
-    (arXiv 2103.03098): the rule on wins, with 0.75 as the share that is worth having.
     Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference".
-    Efron 1987, "Better Bootstrap Confidence Intervals" (BCa).
-    Haybittle 1971, Peto et al. 1976: early looks at a trial that leave its last one untouched.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy import stats
-
-from search_spaces._input import InputError
-
-VERDICTS = ("better", "worse", "no_difference_shown", "too_few_pairs")
-MEANINGFUL_SHARE = 0.75
-FEWEST_PAIRS = 6
-MOST_PAIRS_EXACT = 20
-INTERIM_CONFIDENCE = 0.999
-
-
-@dataclass(frozen=True)
-class PairedResult:
-    """What a set of paired differences says.
-
-    Args:
-        verdict: `"better"`, `"worse"`, `"no_difference_shown"` or `"too_few_pairs"`, for the
-            first arm.
-        reason: The rule that gave the verdict, with its numbers, in a sentence.
-        pairs: Number of pairs, 1 or more.
-        mean_difference: Mean of the differences; positive is in favour of the first arm.
-        interval: 95 % interval of the mean by the paired t distribution; None for one pair.
-        bootstrap_interval: 95 % BCa bootstrap interval of the mean; None for one pair.
-        sign_flip_p: Exact two-sided p of the sign-flip test up to 20 pairs, else None.
-        wins: Pairs that the first arm won, a tie counting half.
-        wins_interval: Wilson 95 % interval of `wins / pairs`, each end in [0, 1].
-    """
-
-    verdict: str
-    reason: str
-    pairs: int
-    mean_difference: float
-    interval: tuple[float, float] | None
-    bootstrap_interval: tuple[float, float] | None
-    sign_flip_p: float | None
-    wins: float
-    wins_interval: tuple[float, float]
-
-
-def judge_pairs(differences: Any, *, seed: int = 0, resamples: int = 10_000) -> PairedResult:
-    """Return intervals, wins and the verdict on paired differences.
-
-    Args:
-        differences: (pairs,) finite gains of the first arm over the second, one or more.
-        seed: Seed of the bootstrap.
-        resamples: Bootstrap resamples.
-
-    Raises:
-        ValueError: `differences` is not a non-empty vector of finite numbers.
-
-    Example:
-        >>> judge_pairs([0.2, 0.1, 0.3, 0.2, 0.1, 0.2, 0.3, 0.1]).verdict
-        'better'
-        >>> judge_pairs([0.2, 0.1, 0.3, 0.2, 0.1]).verdict
-        'too_few_pairs'
-        >>> judge_pairs([0.0] * 30).verdict
-        'no_difference_shown'
-    """
-    differences = np.asarray(differences, float)
-    if differences.ndim != 1 or not differences.size or not np.isfinite(differences).all():
-        raise InputError(
-            "`differences` must be a vector of one or more finite numbers, but got shape "
-            f"{differences.shape} with {int((~np.isfinite(differences)).sum())} that are not "
-            "finite; a run that diverged must be given a value first."
-        )
-    pairs = differences.size
-    wins = float(count_wins(differences))
-    wins_low, wins_high = (float(end) for end in wilson_interval(wins, pairs))
-    interval = bootstrap = None
-    if pairs > 1:
-        low, high = paired_t_interval(differences)
-        interval = (float(low), float(high))
-        bootstrap = bootstrap_interval(differences, seed=seed, resamples=resamples)
-    verdict = str(decide_verdicts(differences[None])[0])
-    return PairedResult(
-        verdict=verdict,
-        reason=_explain(verdict, differences, wins, (wins_low, wins_high), interval),
-        pairs=pairs,
-        mean_difference=float(differences.mean()),
-        interval=interval,
-        bootstrap_interval=bootstrap,
-        sign_flip_p=sign_flip_p(differences) if pairs <= MOST_PAIRS_EXACT else None,
-        wins=wins,
-        wins_interval=(wins_low, wins_high),
-    )
 
 
 def count_wins(differences: np.ndarray) -> np.ndarray:
@@ -156,92 +67,16 @@ def paired_t_interval(differences: Any, confidence: float = 0.95) -> tuple[np.nd
     return mean - half, mean + half
 
 
-def bootstrap_interval(
-    differences: Any, *, seed: int = 0, resamples: int = 10_000, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Return the bias-corrected and accelerated (BCa) bootstrap interval of the mean.
-
-    Args:
-        differences: (pairs,), 2 or more. Where all are equal, the interval is their value.
-        seed: Seed of the resampling; the same seed gives the same interval.
-        resamples: How many resamples.
-        confidence: Coverage, in (0, 1).
-    """
-    differences = np.asarray(differences, float)
-    mean = float(differences.mean())
-    if np.ptp(differences) <= 1e-12 * np.abs(differences).max():
-        return mean, mean
-    found = stats.bootstrap(
-        (differences,),
-        np.mean,
-        n_resamples=resamples,
-        confidence_level=confidence,
-        method="BCa",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return float(found.low), float(found.high)
-
-
-def sign_flip_p(differences: Any) -> float:
-    """Return the exact two-sided p of the sign-flip test on the mean, for 1 to 20 pairs.
-
-    Were the arms alike, each difference would have either sign with equal chance: p is the share of
-    all 2^n sign patterns whose sum is at least as far from zero as the one seen. It is that of
-    `scipy.stats.permutation_test`, which takes seconds for 20 pairs.
-
-    Raises:
-        ValueError: More than 20 pairs (2^n patterns would be listed).
+def mean_and_sd(values: Sequence[float | None]) -> tuple[float | None, float | None]:
+    """Return mean and standard deviation (n - 1) of what is finite; None where there is too little.
 
     Example:
-        >>> sign_flip_p([0.3, 0.1, 0.2, 0.4, 0.2, 0.1])  # only all plus and all minus: 2 / 2^6
-        0.03125
+        >>> mean_and_sd([1.0, 3.0, None])
+        (2.0, 1.4142135623730951)
     """
-    differences = np.asarray(differences, float)
-    if differences.size > MOST_PAIRS_EXACT:
-        raise InputError(
-            f"The exact test takes up to {MOST_PAIRS_EXACT} pairs, but got {differences.size}; "
-            "read the intervals instead."
-        )
-    if differences.size < 2:
-        return 1.0
-    sums = differences[:1]  # a pattern and its opposite are as far from zero: one first sign does
-    for difference in differences[1:]:
-        sums = np.concatenate([sums + difference, sums - difference])
-    seen = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()  # sums are rounded
-    return float(np.mean(np.abs(sums) >= seen))
-
-
-def is_clear(differences: Any) -> bool:
-    """Return whether an early look at (pairs,) differences may end a comparison.
-
-    The rule is Haybittle's and Peto's: an early look decides at 99.9 % only, and the last one as if
-    it were alone. Simulated with normal differences and looks after 8, 16, 24 and 30 pairs, a false
-    "better" comes in 1.06 of 100 (1.05 with one look), a gain of half a standard deviation is
-    found in 52.6 (52.6), and one of 1.2 standard deviations takes 22 pairs on average.
-    """
-    return str(decide_verdicts(differences, INTERIM_CONFIDENCE)) in ("better", "worse")
-
-
-def decide_verdicts(differences: Any, confidence: float = 0.95) -> np.ndarray:
-    """Return the verdict of each comparison along the last axis: (..., pairs) -> (...) strings.
-
-    "better": the Wilson interval of the wins lies above 0.5, its upper end above 0.75, and the t
-    interval of the mean lies above zero. "worse" is the mirror of it. Where wins and mean disagree,
-    and in all other cases, "no_difference_shown"; under 6 pairs "too_few_pairs".
-
-    Args:
-        differences: (..., pairs) finite gains.
-        confidence: Of both intervals, in (0, 1).
-    """
-    differences = np.asarray(differences, float)
-    pairs = differences.shape[-1]
-    if pairs < FEWEST_PAIRS:
-        return np.full(differences.shape[:-1], "too_few_pairs")
-    low, high = wilson_interval(count_wins(differences), pairs, confidence)
-    mean_low, mean_high = paired_t_interval(differences, confidence)
-    better = (low > 0.5) & (high > MEANINGFUL_SHARE) & (mean_low > 0)
-    worse = (high < 0.5) & (low < 1 - MEANINGFUL_SHARE) & (mean_high < 0)
-    return np.where(better, "better", np.where(worse, "worse", "no_difference_shown"))
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    mean = float(np.mean(finite)) if finite else None
+    return mean, float(np.std(finite, ddof=1)) if len(finite) > 1 else None
 
 
 def proportion_noise(share: float, rows: int) -> float:
@@ -256,32 +91,3 @@ def proportion_noise(share: float, rows: int) -> float:
         0.00949
     """
     return math.sqrt(share * (1 - share) / rows)
-
-
-def _explain(
-    verdict: str,
-    differences: np.ndarray,
-    wins: float,
-    wins_interval: tuple[float, float],
-    interval: tuple[float, float] | None,
-) -> str:
-    pairs = differences.size
-    if verdict == "too_few_pairs":
-        return f"{pairs} pairs cannot decide; {FEWEST_PAIRS} is the fewest, 30 the default."
-    low, high = wins_interval
-    won = f"{wins:g} of {pairs} pairs won, 95 % interval of the share [{low:.2f}, {high:.2f}]"
-    if verdict in ("better", "worse"):
-        return f"{won}, and the interval of the mean difference excludes zero."
-    if not differences.any():
-        return f"All {pairs} pairs are equal."
-    excludes = interval is not None and (interval[0] > 0 or interval[1] < 0)
-    by_wins = low > 0.5 or high < 0.5
-    if excludes and not by_wins:
-        return f"{won}, which includes one half, although the mean difference excludes zero."
-    if by_wins and not excludes:
-        return f"{won}, but the interval of the mean difference includes zero."
-    if by_wins and (low > 0.5) != (interval is not None and interval[0] > 0):
-        return f"{won}, but the mean difference points the other way."
-    if by_wins:
-        return f"{won}, too small a share to matter (the rule: {MEANINGFUL_SHARE})."
-    return f"{won}, which includes one half, and the interval of the mean includes zero."

@@ -10,7 +10,8 @@ import pytest
 
 import run_search
 from tuners.cli.article import describe, ramp_rate
-from tuners.comparison.result import Arm, Comparison, judge_arms
+from tuners.comparison.judging import judge_arms
+from tuners.comparison.result import Arm, Comparison
 
 ROOT = Path(run_search.__file__).parent
 

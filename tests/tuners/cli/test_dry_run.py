@@ -43,7 +43,7 @@ def test_trials_train_in_batches(engine: str, trials: int, pace: Pace, expected:
     assert trial_batches(JobOptions(engine=engine, trials=trials), pace) == expected
 
 
-def test_a_plan_is_described_with_the_range_that_an_early_look_leaves() -> None:
+def test_a_plan_is_described_with_the_range_that_a_look_leaves() -> None:
     part = {"name": "comparison", "lanes": 60, "epochs": 30, "steps": 3900}
     part |= {"seconds_at_least": 21.0, "seconds": 81.0}
     search = part | {"name": "search", "seconds_at_least": 64.0, "seconds": 64.0}
@@ -52,7 +52,7 @@ def test_a_plan_is_described_with_the_range_that_an_early_look_leaves() -> None:
     assert " ".join(lines[1].split()) == "search 60 30 3900 1 min 05 s"
     assert " ".join(lines[2].split()) == "comparison 60 30 3900 20 s to 1 min 20 s"
     assert lines[4] == (
-        "in all about 1 min 35 s to 2 min 40 s; the shorter time if the first 8 pairs decide"
+        "in all about 1 min 35 s to 2 min 40 s; the shorter time if the first 6 pairs decide"
     )
     assert lines[5] == "Many models train at once."
     whole["seconds_at_least"] = 157.0
@@ -75,7 +75,7 @@ def test_a_plan_covers_all_parts_of_a_job(how: str) -> None:
         total = plan["seconds_to_load"] + sum(part[name] for part in plan["parts"])
         assert plan[name] == pytest.approx(total)
     comparison = plan["parts"][2]
-    assert comparison["seconds_at_least"] < comparison["seconds"]  # 10 pairs are two batches
+    assert comparison["seconds_at_least"] < comparison["seconds"]  # 10 pairs have a look after 6
     bare = make_plan(
         JobOptions(trials=1, splits=1, pairs=1, epochs=1, bounds=(1e-3, 1e-1), how=how),
         {"sgd": task, "adam": make_task(dense_model("adam"))},

@@ -66,6 +66,7 @@ def test_a_good_rate_beats_a_slow_one(task: TuningTask) -> None:
     assert result.seeds == (1000, 1001, 1002, 1003, 1004, 1005)
     assert result.resplit
     assert told[-1] == (36, 36)
+    assert told == sorted(told)
     assert [sum(row) for row in result.chosen.confusion] == pytest.approx(
         [float((make_data(40, 9)[1] == label).sum()) for label in (0, 1)]
     )
@@ -118,12 +119,13 @@ def test_the_baseline_itself_trains_nothing(task: TuningTask) -> None:
     assert recorded_comparison(study) == result
 
 
+def adam() -> Any:
+    import keras
+
+    return keras.optimizers.Adam(1e-3)
+
+
 def test_two_optimizers_on_the_same_data() -> None:
-    def adam() -> Any:
-        import keras
-
-        return keras.optimizers.Adam(1e-3)
-
     sides = [make_task(resplit=None, build=make_builder(make)) for make in (adam, sgd)]
     result = compare((sides[0], sides[1]), 1e-3, pairs=2, epochs=1)
     assert result.pairs == 2  # equal rates, yet two models
@@ -131,6 +133,62 @@ def test_two_optimizers_on_the_same_data() -> None:
     other = make_task(resplit=None, test=make_data(40, 10))
     with pytest.raises(ValueError, match="must hold the same data, but their `test` differ"):
         compare((sides[0], other), 0.1)
+    with pytest.raises(ValueError, match="must both have a `resplit` or none, but 'toy' alone has"):
+        compare((sides[0], make_task()), 0.1)
+
+
+def test_each_of_two_arms_has_its_own_rate() -> None:
+    tasks = make_task(build=make_builder(adam)), make_task()
+    told: list[tuple[int, int]] = []
+    both = compare(
+        tasks, (0.1, 1e-3), pairs=6, epochs=2, on_epoch=lambda *counts: told.append(counts)
+    )
+    assert (both.verdict, both.sides) == ("better", ("Adam at 0.1", "SGD at 0.001"))
+    assert (both.chosen_learning_rate, both.baseline_learning_rate) == (0.1, 1e-3)
+    assert told == sorted(told)
+    assert told[-1] == (24, 24)
+    # None: what the arm's own task was compiled with
+    assert compare(tasks, (0.1, None), pairs=6, epochs=2).differences == both.differences
+    swapped = compare(tasks[::-1], (None, 0.1), pairs=6, epochs=2)
+    assert (swapped.verdict, swapped.recommended_learning_rate) == ("worse", 0.1)
+    assert swapped.differences == pytest.approx([-gain for gain in both.differences], abs=1e-6)
+    # two rates of one task are the rate and its baseline
+    pair = compare(tasks[1], (0.5, 0.1), pairs=6, epochs=2)
+    assert pair.differences == compare(tasks[1], 0.5, baseline=0.1, pairs=6, epochs=2).differences
+
+
+def test_a_schedule_against_a_constant_rate() -> None:
+    def cosine() -> Any:
+        import keras
+
+        return keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(1.0, 6))
+
+    tasks = make_task(build=make_builder(cosine)), make_task()
+    result = compare(tasks, (None, 1.0), pairs=2, epochs=2)
+    assert result.chosen_learning_rate == 1.0  # its highest rate
+    assert result.sides == ("CosineDecay at 1", "constant rate at 1")
+
+
+def test_arms_that_both_diverge_are_told_and_neither_is_recommended(task: TuningTask) -> None:
+    study = optuna.create_study()
+    result = compare(task, (3e38, 2e38), epochs=2, study=study)
+    assert (result.verdict, result.pairs) == ("no_difference_shown", 6)  # no more are worth it
+    assert result.recommended_learning_rate is None
+    summary = summarize(study)
+    assert summary["headline"] == "Both arms diverged: try lower rates"
+    assert summary["recommended_learning_rate"] is summary["paste"] is None
+
+
+def test_arms_that_are_the_same_are_equal(task: TuningTask) -> None:
+    result = compare((task, make_task()), (0.5, 0.5), epochs=2)
+    assert (result.verdict, result.pairs, result.wins) == ("equal", 6, 3.0)
+    assert result.recommended_learning_rate == 0.5
+
+
+def test_the_margin_decides_what_is_equal(task: TuningTask) -> None:
+    near = {"baseline": 0.5, "pairs": 6, "epochs": 2}
+    assert compare(task, 0.49, **near, margin=0.5).verdict == "equal"
+    assert compare(task, 0.49, **near, margin=0.0).verdict != "equal"
 
 
 @pytest.mark.parametrize(
@@ -140,6 +198,20 @@ def test_two_optimizers_on_the_same_data() -> None:
         ({"learning_rate": float("inf")}, "`learning_rate` must be positive"),
         ({"learning_rate": "fast"}, "`learning_rate` must be positive and finite, but got 'fast'"),
         ({"baseline": -1.0}, "`baseline` must be positive and finite, but got -1.0"),
+        (
+            {"learning_rate": (0.1, -1.0)},
+            "`learning_rate` must be positive and finite, but got -1.0",
+        ),
+        (
+            {"learning_rate": (0.1,)},
+            "`learning_rate` must be one rate, or one for each of two arms",
+        ),
+        (
+            {"learning_rate": (0.1, 0.2), "baseline": 0.3},
+            "`baseline` is the second of two rates already, but got 0.3 beside",
+        ),
+        ({"margin": 1.0}, r"`margin` must be in \[0, 1\), but got 1.0; 0.01 is 1 %"),
+        ({"margin": "small"}, r"`margin` must be in \[0, 1\), but got 'small'"),
         ({"pairs": 0}, "`pairs` must be a whole number of 1 or more, but got 0; 6 is the fewest"),
         ({"pairs": 2.5}, "`pairs` must be a whole number"),
         ({"epochs": 0}, "`epochs` must be a whole number of 1 or more, but got 0"),

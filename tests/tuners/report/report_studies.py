@@ -12,7 +12,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from search_spaces import LearningRateBounds
-from tuners.comparison.result import Arm, Comparison, judge_arms
+from tuners.comparison.judging import judge_arms
+from tuners.comparison.result import Arm, Comparison
 from tuners.curves.loss_curve import LossCurve
 from tuners.study.recording import record, record_facts
 

@@ -8,6 +8,9 @@ import pytest
 MODULES = [
     "tuners.comparison.comparing",
     "tuners.comparison.confusion",
+    "tuners.comparison.judging",
+    "tuners.comparison.looks",
+    "tuners.comparison.result",
     "tuners.comparison.statistics",
     "tuners.figures.words",
     "tuners.report",
