@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from search_spaces._input import is_number
-from tuners.comparison.result import mean_and_sd
+from tuners.comparison.looks import SPENT_BY
+from tuners.comparison.statistics import mean_and_sd
 from tuners.curves.response import WIDTH
 from tuners.report.formatting import number, rate, share
 from tuners.report.limits import rank
@@ -131,16 +132,19 @@ def _best_epoch(summary: Mapping[str, Any]) -> Found:
 
 @_check(
     "Enough pairs",
-    "there are fewer than 10 pairs",
-    "Run the comparison with 30 pairs.",
+    "nothing was shown, and fewer than 30 pairs were allowed",
+    "Allow 30 pairs. A clear difference ends sooner, and so does what would not show one.",
 )
 def _few_pairs(summary: Mapping[str, Any]) -> Found:
-    if summary["comparison"] is None:
+    comparison = summary["comparison"]
+    if comparison is None:
         return None, False, "No comparison was made."
-    pairs = summary["comparison"]["pairs"]
-    if not pairs:
+    if not comparison["pairs"]:
         return None, False, "The search chose the baseline, so no pairs were trained."
-    return pairs, pairs < 10, f"The verdict rests on {pairs} pairs."
+    pairs, allowed = comparison["pairs"], max(comparison["pairs"], comparison["pairs_planned"])
+    shown = comparison["verdict"] in ("better", "worse", "equal")
+    meaning = f"The verdict rests on {pairs} pairs, of at most {allowed}."
+    return allowed, not shown and allowed < SPENT_BY, meaning
 
 
 @_check(

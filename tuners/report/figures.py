@@ -166,8 +166,7 @@ def show_pairs(comparison: Mapping[str, Any] | None) -> Drawn | None:
     )
     caption = f"Left: the two values of every pair, joined ({better} is better). Right: its gain; "
     caption += "right of zero the chosen rate did better."
-    intervals = {"t interval": comparison["interval"]}
-    intervals["bootstrap"] = comparison["bootstrap_interval"]
+    intervals = {"adjusted for the looks": comparison["interval"]}
     titles = (f"baseline {other}", f"chosen {one}", what)
     draw = partial(search.pairs, sides[0], sides[1], gains, mean, intervals, titles)
     return _drawn("pairs", alt, caption, draw)

@@ -19,7 +19,7 @@ from tuners.report.verdicts import measure, name_report
 
 MOST_EMBEDDED = 600_000  # characters of JSON inside the page, which stays under 2 MB
 _SIGNS = {"better": "\u25b2", "worse": "\u25bc"}
-_SIGNS |= {"no_difference_shown": "=", "too_few_pairs": "\u2026"}
+_SIGNS |= {"equal": "=", "no_difference_shown": "?", "too_few_pairs": "\u2026"}
 _CHECK_MARKS = {"passed": "\u2713", "failed": "\u2717", "not applicable": "\u2013"}
 _STYLES = {
     "number": formatting.number,

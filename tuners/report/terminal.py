@@ -187,8 +187,6 @@ def _table(comparison: Mapping[str, Any] | None) -> Table | None:
         table.add_row("the test set resolves", "", "", resolved)
     lost = comparison["pairs"] - comparison["wins"]
     table.add_row("pairs won", f"{comparison['wins']:g}", f"{lost:g}", "")
-    low, high = comparison["wins_interval"]
-    table.add_row("95 % interval of that", f"{100 * low:.0f} % to {100 * high:.0f} %", "", "")
     matrices = [comparison[side]["confusion"] for side in sides]
     for true_class in (0, 1) if all(matrices) and len(matrices[0]) == 2 else ():
         counts = [" ".join(f"{count:.1f}" for count in matrix[true_class]) for matrix in matrices]

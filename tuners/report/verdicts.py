@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuners.comparison.result import mean_and_sd
+from tuners.comparison.result import name_sides
+from tuners.comparison.statistics import mean_and_sd
 from tuners.figures.words import rate, signed
 from tuners.report.formatting import number, paste_line, points, share
+
+ENDED = {
+    "equal": " All of it lies within {:g}\u00a0% of the baseline's.",
+    "no_difference_shown": " It holds 0, so the pairs do not tell the two apart.",
+}
+UNLIKELY = ": with all of them too, a difference would probably not show."
 
 
 def decide(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,18 +34,24 @@ def _compared(comparison: Mapping[str, Any]) -> dict[str, Any]:
     headline = {
         "better": f"Use {one}: it beats {other}",
         "worse": f"Keep {other}: {one} is worse",
-        "no_difference_shown": f"Keep {other}: the search did not improve on it",
+        "equal": f"Keep {other}: {one} does equally well",
+        "no_difference_shown": f"Keep {other}: {one} was not shown to be better",
         "too_few_pairs": f"Keep {other}: too few pairs to judge {one}",
     }[verdict]
+    act = "Use" if verdict == "better" else "Keep the baseline"
+    recommendation: str | None = f"{act} {rate(recommended)}."
     if not pairs:
         headline = f"Keep the baseline {rate(recommended)}: the search chose it"
-    act = "Use" if verdict == "better" else "Keep the baseline"
+    if recommended is None:
+        headline, recommendation = "Both arms diverged: try lower rates", None
     return {
         "verdict": verdict,
         "headline": headline,
-        "sentence": _rests_on(comparison) if pairs else comparison["reason"],
+        "sentence": comparison["reason"]
+        if recommended is None or not pairs
+        else _rests_on(comparison),
         "recommended_learning_rate": recommended,
-        "recommendation": f"{act} {rate(recommended)}.",
+        "recommendation": recommendation,
     }
 
 
@@ -47,10 +60,11 @@ def _rests_on(comparison: Mapping[str, Any]) -> str:
     pairs, what, rows = comparison["pairs"], measure(comparison), comparison["measured_on"]
     means = [mean_and_sd(comparison[side]["values"])[0] for side in ("chosen", "baseline")]
     one, other = (share(mean) if "accuracy" in what else number(mean) for mean in means)
-    chosen, fresh = rate(comparison["chosen_learning_rate"]), f"fresh pair{'s' * (pairs != 1)}"
+    chosen, fresh = _names(comparison)[0], f"fresh pair{'s' * (pairs != 1)}"
     gain = gain_in_words(comparison["mean_difference"], comparison["interval"], what)
     words = f"Over {pairs} {fresh}, {chosen} won {comparison['wins']:g}. Its mean {what} is "
     words += f"{one} against {other}, a gain of {gain}."
+    words += ENDED.get(comparison["verdict"], "").format(100 * comparison["margin"])
     interval, gained = comparison["accuracy_interval"], comparison["accuracy_gain"]
     if interval and gained is not None and "accuracy" not in what:
         shown = "a loss" if interval[1] < 0 else "no difference shown"
@@ -58,10 +72,8 @@ def _rests_on(comparison: Mapping[str, Any]) -> str:
         gain = gain_in_words(gained, interval, f"{rows} accuracy")
         words += f" In {rows} accuracy the gain is {gain}: {shown}."
     if pairs < comparison["pairs_planned"]:
-        words += (
-            f" An early look decided at 99.9\u00a0% confidence, so {pairs} of at most "
-            f"{comparison['pairs_planned']} pairs were trained."
-        )
+        words += f" The look after {pairs} of at most {comparison['pairs_planned']} pairs ended it"
+        words += "." if comparison["verdict"] != "no_difference_shown" else UNLIKELY
     if comparison["optimistic"]:
         words += " There is no test data: the rows that picked the epoch also gave these values, "
         words += "which is optimistic."
@@ -182,10 +194,11 @@ def limits(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _sides(comparison: Mapping[str, Any]) -> tuple[str, str]:
-    arms = [comparison["chosen"] or {}, comparison["baseline"] or {}]
-    one, other = (rate(comparison[f"{side}_learning_rate"]) for side in ("chosen", "baseline"))
-    for name in ("optimizer", "name"):
-        names = [arm.get(name, "") for arm in arms]
-        if names[0] != names[1]:
-            return f"{names[0]} at {one}", f"{names[1]} at {other}"
-    return f"learning rate {one}", f"the baseline {other}"
+    one, other = _names(comparison)
+    return (f"learning rate {one}" if other.startswith("the baseline") else one), other
+
+
+def _names(comparison: Mapping[str, Any]) -> tuple[str, str]:
+    sides = ("chosen", "baseline")
+    rates = [comparison[f"{side}_learning_rate"] for side in sides]
+    return name_sides([comparison[side] or {} for side in sides], rates)

@@ -110,10 +110,19 @@ def test_lr03_prefers_the_pairs() -> None:
     assert "pairs" in check["meaning"]
 
 
-@pytest.mark.parametrize(("pairs", "outcome"), [(5, "failed"), (9, "failed"), (10, "passed")])
-def test_lr04_few_pairs(pairs: int, outcome: str) -> None:
-    check = find("LR04", comparison=make_comparison(pairs=pairs))
-    assert (check["outcome"], check["number"]) == (outcome, pairs)
+@pytest.mark.parametrize(
+    ("gain", "pairs", "allowed", "outcome"),
+    [
+        (0.0, 5, 5, "failed"),
+        (0.0, 8, 20, "failed"),
+        (0.0, 8, 30, "passed"),  # more pairs would not have shown a difference
+        (0.02, 6, 6, "passed"),  # a clear one needs no more
+    ],
+)
+def test_lr04_few_pairs(gain: float, pairs: int, allowed: int, outcome: str) -> None:
+    check = find("LR04", comparison=make_comparison(gain, pairs, pairs_planned=allowed))
+    assert (check["outcome"], check["number"]) == (outcome, allowed)
+    assert check["meaning"] == f"The verdict rests on {pairs} pairs, of at most {allowed}."
 
 
 def test_lr05_gain_within_the_noise() -> None:

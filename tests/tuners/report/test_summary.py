@@ -39,7 +39,7 @@ def check_strict_json(summary: dict[str, Any]) -> None:
 def test_a_full_study() -> None:
     summary = summarize(make_study())
     check_strict_json(summary)
-    assert summary["verdict"] == "no_difference_shown"
+    assert summary["verdict"] == "equal"
     assert summary["recommended_learning_rate"] == 1e-3
     assert summary["paste"] == "keras.optimizers.Adam(learning_rate=0.001)"
     assert summary["bounds"]["low"] == BOUNDS.low
@@ -59,13 +59,20 @@ def test_a_full_study() -> None:
 @pytest.mark.parametrize(
     ("gain", "pairs", "verdict", "rate", "words"),
     [
+        (
+            0.0,
+            30,
+            "equal",
+            1e-3,
+            "Keep the baseline 0.001: learning rate 0.00162 does equally well",
+        ),
         (0.02, 30, "better", 1.62e-3, "Use learning rate 0.00162: it beats the baseline 0.001"),
         (-0.02, 30, "worse", 1e-3, "Keep the baseline 0.001: learning rate 0.00162 is worse"),
-        (0.0, 30, "no_difference_shown", 1e-3, "Keep the baseline 0.001: the search did not"),
+        (0.0, 8, "no_difference_shown", 1e-3, "0.001: learning rate 0.00162 was not shown to be"),
         (0.02, 5, "too_few_pairs", 1e-3, "Keep the baseline 0.001: too few pairs"),
     ],
 )
-def test_the_four_verdicts(gain: float, pairs: int, verdict: str, rate: float, words: str) -> None:
+def test_the_five_verdicts(gain: float, pairs: int, verdict: str, rate: float, words: str) -> None:
     summary = summarize(make_study(comparison=make_comparison(gain, pairs)))
     assert summary["verdict"] == verdict
     assert summary["recommended_learning_rate"] == rate
@@ -103,7 +110,7 @@ def test_the_search_that_chose_the_baseline() -> None:
 
 def test_accuracy_has_a_line_of_its_own_with_its_interval() -> None:
     sentence = summarize(make_study(comparison=make_comparison(0.02)))["sentence"]
-    told = "In test accuracy the gain is +2.20 points (95\u00a0% interval +1.81 to +2.59 points)"
+    told = "In test accuracy the gain is +2.20 points (95\u00a0% interval +1.72 to +2.68 points)"
     assert sentence.endswith(f"{told}: a gain.")
     by_accuracy = make_comparison(0.02, metric="accuracy", objective="val_accuracy")
     sentence = summarize(make_study(comparison=by_accuracy))["sentence"]
@@ -114,10 +121,30 @@ def test_accuracy_has_a_line_of_its_own_with_its_interval() -> None:
     assert "In test accuracy" not in sentence
 
 
-def test_an_early_look_is_told() -> None:
-    comparison = replace(make_comparison(0.02, 20), pairs_planned=30)
-    sentence = summarize(make_study(comparison=comparison))["sentence"]
-    assert "20 of at most 30 pairs were trained" in sentence
+def test_what_ended_the_pairs_is_told() -> None:
+    def sentence(gain: float, pairs: int) -> str:
+        comparison = make_comparison(gain, pairs, pairs_planned=30)
+        return str(summarize(make_study(comparison=comparison))["sentence"])
+
+    assert sentence(0.02, 20).endswith(" The look after 20 of at most 30 pairs ended it.")
+    equal = sentence(-0.002, 24)
+    assert "in test loss). All of it lies within 1\u00a0% of the baseline's. In test" in equal
+    assert equal.endswith(" The look after 24 of at most 30 pairs ended it.")
+    futile = sentence(0.0, 8)
+    assert "in test loss). It holds 0, so the pairs do not tell the two apart. In test" in futile
+    assert futile.endswith(
+        "30 pairs ended it: with all of them too, a difference would probably not show."
+    )
+
+
+def test_arms_that_differ_in_more_than_the_rate_are_named() -> None:
+    comparison = make_comparison(0.02)
+    arms = {"chosen": replace(comparison.chosen, optimizer="Adam")}
+    arms["baseline"] = replace(comparison.baseline, optimizer="SGD")
+    summary = summarize(make_study(comparison=replace(comparison, **arms)))
+    assert summary["headline"] == "Use Adam at 0.00162: it beats SGD at 0.001"
+    assert "Over 30 fresh pairs, Adam at 0.00162 won" in summary["sentence"]
+    assert summary["paste"] == "keras.optimizers.Adam(learning_rate=0.00162)"
 
 
 def test_the_choice_is_told_where_nothing_was_compared() -> None:
