@@ -19,8 +19,8 @@ from tuners.searches.race import (
     SURVIVORS,
     Course,
     as_course_bounds,
+    check_budget,
     next_rates,
-    next_trainings,
     same,
 )
 from tuners.study.schema import STALE
@@ -84,7 +84,7 @@ class RaceSampler(BaseSampler):
         seed: int | None = None,
     ) -> None:
         self._bounds = as_course_bounds(bounds)
-        self._name, self._budget = name, budget
+        self._name, self._budget = name, check_budget(budget)
         self._baseline = None if baseline is None else check_rate(baseline, "baseline")
         if base_sampler is not None and not isinstance(base_sampler, BaseSampler):
             raise InputError(
@@ -146,18 +146,11 @@ class RaceSampler(BaseSampler):
         """Return a rate that no trial has, None where the race asks for none."""
         others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
         scores = race_scores(others, self._name, study.direction)
-        ended = {
-            each.params[self._name]
-            for each in others
-            if each.state.is_finished() and self._name in each.params
-        }
         taken = [each.params[self._name] for each in others if self._name in each.params]
         course = course_of(
             (declared.low, declared.high), self._bounds, self._baseline, self._budget
         )
-        wanted = [rate for rate, _ in next_trainings(scores, course)]
-        if not wanted or any(rate in ended for rate in wanted):  # one trial after the other
-            wanted = next_rates(scores, course)
+        wanted = next_rates(scores, course)
         return next((rate for rate in wanted if not any(same(rate, t) for t in taken)), None)
 
 

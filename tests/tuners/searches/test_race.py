@@ -341,7 +341,7 @@ def test_bad_losses() -> None:
         race.tell([1.0] * 6)
     for bad in ([], "much", [[1.0]], ["a"], [[1.0], [1.0, 2.0]]):
         with pytest.raises(ValueError, match="`losses` must hold one number or one row of numbers"):
-            race.tell([bad])  # type: ignore[list-item]
+            race.tell([bad])
     assert race.cost == 0
 
 
