@@ -12,11 +12,10 @@ from search_spaces import TuningTask
 from search_spaces._data import is_dataset
 from tuners.training.population.cache import choose
 from tuners.training.records import How
-from tuners.training.runner import evaluate, predict, train, train_steps
+from tuners.training.runner import evaluate, predict, train
 
 RATE = 1e-5  # at which nothing diverges; it changes no time
 TIMED_EPOCHS = 3
-SHORT = 2  # steps of the ramp that tells what a ramp takes before its steps
 
 Weights = list[list[np.ndarray]]
 
@@ -86,28 +85,6 @@ def time_epochs(task: TuningTask, width: int, how: How | None) -> Pace:
         again = min(once, float(run(lanes, 1)[0][0]))
     setup = max(again - unit, 0.0)
     return Pace(chosen, lanes, choosing + once - again, setup, unit, weights)
-
-
-def time_ramp(task: TuningTask, seeds: int, steps: int, how: How | None) -> Pace:
-    """Return the pace of a ramp's steps.
-
-    Args:
-        task: The task.
-        seeds: Lanes of the ramp.
-        steps: To be timed, more than `SHORT`.
-        how: What the user forces, or None.
-    """
-    chosen, lanes, choosing = _program(task, seeds, how)
-
-    def seconds(steps: int, seed: int) -> float:
-        rates = np.full((steps, lanes), RATE)
-        return train_steps(task, rates, seed + np.arange(lanes), how=how).seconds
-
-    once = again = seconds(SHORT, 0)
-    if chosen == "population":
-        again = min(once, seconds(SHORT, lanes))
-    unit = max(seconds(steps, 2 * lanes) - again, 0.0) / (steps - SHORT)
-    return Pace(chosen, lanes, choosing + once - again, max(again - SHORT * unit, 0.0), unit)
 
 
 def time_test(task: TuningTask, pace: Pace, lanes: int) -> tuple[float, float]:

@@ -140,6 +140,3 @@ def _around(rates: Values, different: Values, best: int) -> tuple[float, float]:
     low = rates[below[-1] + 1] if below.size else rates[0]
     high = rates[above[0] - 1] if above.size else rates[-1]
     return float(low), float(high)
-
-
-WIDTH, fit_response = 0.15, read_response

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from search_spaces._input import is_number
 from tuners.comparison.looks import SPENT_BY
 from tuners.comparison.statistics import mean_and_sd
-from tuners.curves.response import WIDTH
 from tuners.report.formatting import number, rate, share
 from tuners.report.limits import rank
 from tuners.report.trial_rows import ENDED
@@ -223,7 +222,8 @@ def _unequal_budgets(summary: Mapping[str, Any]) -> Found:
     rows = [r for r in rank(summary["trials"], summary["direction"]) if r["epochs"] is not None]
     if not rows:
         return None, False, "No trial recorded its epochs."
-    seeds = {len(row["scores"] or [0]) for row in rows}
+    # the finalists of a race are judged on splits that all of them have
+    seeds = {1 if row["splits"] else len(row["scores"] or [0]) for row in rows}
     epochs = {row["epochs"] for row in rows}
     pairs = _pairs(summary)
     if pairs:
@@ -271,10 +271,14 @@ def _judged_often(summary: Mapping[str, Any]) -> Found:
 )
 def _one_split(summary: Mapping[str, Any]) -> Found:
     resplit, splits = (summary["facts"].get(name) for name in ("resplit", "splits"))
+    raced = {split for row in summary["trials"] for split in row["splits"] or ()}
+    if raced:
+        splits = len(raced)
     if not isinstance(resplit, bool) or not is_number(splits):
         return None, False, "The study does not say which rows its trials trained on."
     if resplit and splits > 1:
-        return splits, False, f"Every trial trained on {splits:g} splits of the rows."
+        who = "The race" if raced else "Every trial"
+        return splits, False, f"{who} trained on {splits:g} splits of the rows."
     seeds = f"{splits:g} seed{'s' * (splits > 1)} of weights and order on " if not resplit else ""
     meaning = f"Every trial trained with {seeds}one split, so how much the rows matter is unknown."
     return 1, True, meaning
@@ -284,6 +288,9 @@ def _pairs(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the comparison if pairs were trained for it."""
     comparison = summary["comparison"]
     return comparison if comparison and comparison["pairs"] else None
+
+
+NEAR = 0.005  # decades, some 1 %: the rate that was retrained is that of a trial
 
 
 def _nearest_trial(
@@ -298,7 +305,7 @@ def _nearest_trial(
 
     rows = [row for row in rank(summary["trials"], summary["direction"]) if row["learning_rate"]]
     nearest = min(rows, key=decades, default=None)
-    return nearest if nearest is not None and decades(nearest) <= WIDTH else None
+    return nearest if nearest is not None and decades(nearest) < NEAR else None
 
 
 def _span(values: Collection[float]) -> str:

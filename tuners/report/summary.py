@@ -46,9 +46,9 @@ def summarize(study: optuna.Study) -> dict[str, Any]:
     """Return what the study says, as JSON can hold it.
 
     Returns:
-        A dict with, among others: `verdict` ("better", "worse", "no_difference_shown",
-        "too_few_pairs" or "not_compared") and `sentence`; `recommended_learning_rate`; `bounds` and
-        `curve` of the learning rate, None where there are none; `trials`, one dict each;
+        A dict with, among others: `verdict` ("better", "worse", "equal", "no_difference_shown",
+        "too_few_pairs" or "not_compared") and `sentence`; `recommended_learning_rate`; `bounds`
+        and `curve` of the learning rate, None where there are none; `trials`, one dict each;
         `choice` and `comparison`, None where there are none; `checks`; `facts`; `cost`; `command`.
 
     Example:
@@ -256,7 +256,7 @@ def _trainings(
     steps = known.get("steps_range_test")
     length = None
     if is_number(rows) and is_number(batch) and batch:
-        length = epochs * math.ceil(rows / batch)  # type: ignore[operator]
+        length = epochs * math.ceil(rows / batch)
     found = {"range_test": _share(steps, length), **found}
     return {**found, "total": _sum(list(found.values()))}
 

@@ -69,8 +69,9 @@ def _row(trial: optuna.trial.FrozenTrial, parameter: str | None, replaced: bool)
 def _are_splits(stored: Mapping[str, Any]) -> bool:
     """Whether a trial says on which splits it has its scores, as those of a race do."""
     splits, scores = stored.get("splits"), stored.get("scores")
-    whole = isinstance(splits, list) and all(type(split) is int for split in splits)
-    return whole and isinstance(scores, list) and len(splits) == len(scores)
+    if not isinstance(splits, list) or not isinstance(scores, list):
+        return False
+    return all(type(split) is int for split in splits) and len(splits) == len(scores)
 
 
 def best_row(rows: Sequence[Mapping[str, Any]], direction: str) -> dict | None:

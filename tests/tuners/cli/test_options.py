@@ -18,8 +18,8 @@ from tuners.cli.options import LARGEST_SEED, JobOptions, with_options
 def test_the_defaults_are_those_of_the_wine_job() -> None:
     options = JobOptions()
     assert options.optimizers == ("adam",)
-    assert (options.engine, options.algorithm) == ("optuna", "qmc")
-    assert (options.trials, options.splits, options.pairs, options.seed) == (8, 4, 30, 0)
+    assert (options.engine, options.algorithm) == ("optuna", "race")
+    assert (options.planned_budget, options.splits, options.pairs, options.seed) == (12, 4, 30, 0)
     assert 30 <= options.epochs <= 50
     assert options.declared == (1e-5, 1.0)
 
@@ -41,7 +41,8 @@ def test_the_algorithm_follows_from_the_engine() -> None:
     assert JobOptions(engine="keras-tuner").algorithm == "bayesian"
     assert JobOptions(engine="keras-tuner", tuner="grid").algorithm == "grid"
     assert JobOptions(sampler="random").algorithm == "random"
-    assert JobOptions(optimizer="adam,sgd").algorithm == "tpe"
+    assert JobOptions(optimizer="adam,sgd").algorithm == "race"
+    assert JobOptions(optimizer="adam,sgd", trials=8).algorithm == "tpe"
 
 
 def test_optimizers_are_named_with_commas_between_in_any_case() -> None:
