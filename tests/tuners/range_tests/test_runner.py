@@ -16,7 +16,8 @@ from tuners.range_tests.runner import range_test
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((160, 4)).astype("float32")
 Y = (X @ np.array([1.0, -2.0, 0.5, 0.0]) + 0.1 * RNG.standard_normal(160)).astype("float32")
-QUICK = {"steps": 60, "seeds": 2, "epochs": 30}
+QUICK = {"epochs": 30, "batch_size": 32}
+QUICK_RAMP = {"mode": "ramp", "steps": 60, "seeds": 2, "epochs": 30}
 
 
 def build(optimizer="adam", plain=False, **options) -> keras.Model:
@@ -42,9 +43,9 @@ def task() -> TuningTask:
 
 
 @pytest.mark.slow
-def test_a_task_gives_a_ramp_and_bounds_inside_the_declared_range(task) -> None:
-    told = []
-    curve = range_test(task, declared=(1e-4, 0.5), progress=lambda *n: told.append(n), steps=60)
+def test_a_ramp_has_bounds_inside_the_declared_range(task) -> None:
+    told, options = [], {"mode": "ramp", "steps": 60}
+    curve = range_test(task, declared=(1e-4, 0.5), progress=lambda *n: told.append(n), **options)
     assert (curve.kind, curve.coarse) == ("ramp", None)
     assert curve.losses.shape == (60, 8)
     assert curve.learning_rates[0] == pytest.approx(1e-6)
@@ -57,12 +58,13 @@ def test_a_task_gives_a_ramp_and_bounds_inside_the_declared_range(task) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_curve_and_another_seed_another(task) -> None:
-    first = range_test(task, seed=3, **QUICK)
-    again = range_test(task, seed=3, **QUICK)
-    other = range_test(task, seed=5, **QUICK)
+@pytest.mark.parametrize("mode", ["sweep", "ramp"])
+def test_the_same_seed_gives_the_same_curve_and_another_seed_another(task, mode) -> None:
+    given = {"mode": mode, "seeds": 2, "epochs": 30}
+    first, again = (range_test(task, seed=3, **given) for _ in range(2))
+    other = range_test(task, seed=5, **given)
     np.testing.assert_array_equal(first.losses, again.losses)
-    assert first.losses.shape[0] == other.losses.shape[0] == 60
+    assert first.losses.shape == other.losses.shape
     assert not np.array_equal(first.losses[:, 0], other.losses[:, 0], equal_nan=True)
 
 
@@ -78,7 +80,7 @@ def test_per_epoch_holds_each_rate_for_an_epoch(task) -> None:
 
 @pytest.mark.slow
 def test_a_builder_sets_a_tenth_of_the_rows_aside() -> None:
-    curve = range_test(linear, X, Y, steps=60, epochs=100)
+    curve = range_test(linear, X, Y, epochs=100)
     assert isinstance(curve, LossCurve)
     assert curve.bounds().status == "ok"
 
@@ -94,7 +96,7 @@ def test_each_seed_leaves_out_rows_of_its_own_unless_validation_is_given(source)
         return model
 
     number, x = np.arange(1.0, 21.0), np.zeros((20, 1))
-    given = {"declared": (1e-5, 1e-4), "batch_size": 1, "steps": 18, "seeds": 3}
+    given = {"mode": "ramp", "declared": (1e-5, 1e-4), "batch_size": 1, "steps": 18, "seeds": 3}
 
     def seen(**options) -> list[tuple[float, ...]]:
         start = constant() if source == "model" else constant
@@ -107,18 +109,18 @@ def test_each_seed_leaves_out_rows_of_its_own_unless_validation_is_given(source)
     shared = seen(validation=(x[:2], number[:2]), how="sequential")
     assert all(len(set(losses)) == 18 for losses in shared)  # 18 of the 20
     rest = TuningTask("rest", constant, (x[2:], number[2:]), (x[:2], number[:2]), batch_size=1)
-    kept = range_test(rest, **{key: given[key] for key in ("declared", "steps", "seeds")})
+    kept = range_test(rest, **{key: given[key] for key in given if key != "batch_size"})
     assert {tuple(np.sort(losses)) for losses in kept.losses.T} == {tuple(number[2:])}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["ramp", "per_epoch"])
+@pytest.mark.parametrize("mode", ["sweep", "ramp", "per_epoch"])
 def test_a_model_is_left_as_it_was_found(mode) -> None:
     schedule = keras.optimizers.schedules.ExponentialDecay(0.05, 4, 0.9)
 
     def fitted() -> keras.Model:
         keras.utils.set_random_seed(1)
-        chosen = keras.optimizers.SGD(schedule, momentum=0.9) if mode == "ramp" else "adam"
+        chosen = "adam" if mode == "per_epoch" else keras.optimizers.SGD(schedule, momentum=0.9)
         model = build(chosen, plain=mode == "per_epoch")
         model.fit(X, Y, verbose=0)
         keras.utils.set_random_seed(2)
@@ -127,7 +129,7 @@ def test_a_model_is_left_as_it_was_found(mode) -> None:
     model = fitted()
     expected = [v.numpy() for v in (*model.variables, *model.optimizer.variables)]
     state, numpy = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
-    range_test(model, X, Y, mode=mode, **QUICK)
+    range_test(model, X, Y, mode=mode, seeds=2, **QUICK)
     for variable, value in zip(
         (*model.variables, *model.optimizer.variables), expected, strict=True
     ):
@@ -141,7 +143,7 @@ def test_a_model_is_left_as_it_was_found(mode) -> None:
 @pytest.mark.slow
 def test_seeds_of_a_model_vary_the_order_only() -> None:
     held = (X[:16], Y[:16])
-    quick = {**QUICK, "epochs": 60}
+    quick = {**QUICK_RAMP, "epochs": 60}
     curve = range_test(linear(), X, Y, validation=held, batch_size=160, **quick)
     # one batch holds all rows, so the order does not matter
     np.testing.assert_allclose(curve.losses[:20, 0], curve.losses[:20, 1], rtol=1e-4)
@@ -153,19 +155,20 @@ class Raises(keras.losses.Loss):
 
 
 @pytest.mark.slow
-def test_a_model_is_left_as_found_where_the_users_code_raises_or_ctrl_c_is_pressed() -> None:
+@pytest.mark.parametrize("mode", ["sweep", "ramp"])
+def test_a_model_is_left_as_found_where_user_code_raises_or_ctrl_c_is_pressed(mode) -> None:
     model = linear()
     before = [variable.numpy() for variable in model.variables]
     model.compile("adam", Raises())
     with pytest.raises(RuntimeError, match="own fault"):
-        range_test(model, X, Y, **QUICK)
+        range_test(model, X, Y, mode=mode, **QUICK)
 
     def interrupt(done, total) -> None:
         raise KeyboardInterrupt
 
     model.compile("adam", "mse")
     with pytest.raises(KeyboardInterrupt):
-        range_test(model, X, Y, progress=interrupt, **QUICK)
+        range_test(model, X, Y, mode=mode, progress=interrupt, **QUICK)
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
 
@@ -177,19 +180,24 @@ def test_a_dataset_is_read_or_streams() -> None:
         range_test(linear, dataset, Y)
     with pytest.raises(ValueError, match="`batch_size` must be left out where `x` is a dataset"):
         range_test(linear, dataset, batch_size=8)
-    streamed = range_test(linear, dataset, materialise=False, **QUICK)
+    streamed = range_test(linear, dataset, materialise=False, epochs=30)
     with pytest.warns(UserWarning, match="Read into arrays once: `x`. Random `map`"):
-        read = range_test(linear, dataset, **QUICK)
-    for curve in (streamed, read, range_test(linear, dataset, materialise=True, **QUICK)):
+        read = range_test(linear, dataset, epochs=30)
+    for curve in (streamed, read, range_test(linear, dataset, materialise=True, epochs=30)):
+        assert curve.learning_rates.shape == (11,)
+        assert curve.bounds().status == "ok"
+    ramps = [range_test(linear, dataset, materialise=m, **QUICK_RAMP) for m in (True, False)]
+    for curve in ramps:
         assert curve.learning_rates.shape == (60,)
         assert np.isfinite(curve.losses[0]).all()
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_nan_before_any_update_is_refused() -> None:
-    bad = np.where(np.arange(160) == -1, 0, np.nan).astype("float32")
+@pytest.mark.parametrize("mode", ["sweep", "ramp"])
+def test_a_loss_that_is_nan_before_any_update_is_refused(mode) -> None:
+    bad = np.full(160, np.nan, "float32")
     with pytest.raises(ValueError, match="finite loss before any update"):
-        range_test(linear, X, bad, **QUICK)
+        range_test(linear, X, bad, mode=mode, **QUICK)
 
 
 @pytest.mark.slow
@@ -201,9 +209,12 @@ def test_a_model_that_learns_nothing_is_undecided_and_keeps_the_declared_range()
         model.compile("sgd", "mse")
         return model
 
-    curve = range_test(frozen, X, Y, steps=20, seeds=1)
-    assert curve.bounds().status in ("no_descent", "too_noisy")
+    curve = range_test(frozen, X, Y)
+    assert curve.bounds().status == "no_descent"
     assert (curve.bounds().low, curve.bounds().high) == (1e-5, 1.0)
+    ramp = range_test(frozen, X, Y, mode="ramp", steps=20, seeds=1)
+    assert ramp.bounds().status in ("no_descent", "too_noisy")
+    assert (ramp.bounds().low, ramp.bounds().high) == (1e-5, 1.0)
 
 
 @pytest.mark.slow
@@ -214,13 +225,13 @@ def test_a_tuner_is_tested_in_its_own_range(tmp_path, capsys) -> None:
         return model
 
     tuner = keras_tuner.RandomSearch(of_hp, "val_loss", max_trials=2, directory=tmp_path)
-    given = {"steps": 20, "seeds": 1, "epochs": 30, "batch_size": 32}
-    curve = range_test(tuner, X, Y, **given)
+    curve = range_test(tuner, X, Y, **QUICK)
     assert curve.declared == (1e-4, 1e-2)
+    assert (curve.learning_rates[0], curve.learning_rates[-1]) == (1e-4, 1e-2)
     assert "Declared 0.0001 to 0.01, the range of `lr`." in capsys.readouterr().out
     assert 1e-4 <= curve.bounds().low <= curve.bounds().high <= 1e-2
-    assert range_test(tuner, X, Y, declared=(1e-3, 0.5), **given).declared == (1e-3, 0.5)
-    assert range_test(linear, X, Y, **given).declared == (1e-5, 1.0)
+    assert range_test(tuner, X, Y, declared=(1e-3, 0.5), **QUICK).declared == (1e-3, 0.5)
+    assert range_test(linear, X, Y, **QUICK).declared == (1e-5, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -230,11 +241,13 @@ def test_a_tuner_is_tested_in_its_own_range(tmp_path, capsys) -> None:
         ({"declared": (0.1, 0.1)}, "must hold low < high"),
         ({"declared": 0.1}, "must be a pair"),
         ({"steps": 1}, "`steps` must be a whole number of 2 or more, but got 1"),
+        ({"steps": 9}, "`steps` must be left out of mode='sweep', .* 9; pass mode='ramp' for a"),
+        ({"steps": 9, "mode": "per_epoch"}, "`steps` must be left out of mode='per_epoch'"),
         ({"seeds": 0}, "`seeds` must be"),
         ({"seed": -1}, "`seed` must be"),
         ({"epochs": 0}, "`epochs` must be"),
         ({"mode": "rmap"}, "did you mean 'ramp'"),
-        ({"mode": "sweep"}, "`mode` must be one of ramp, per_epoch, but got 'sweep'"),
+        ({"mode": "spiral"}, "`mode` must be one of sweep, ramp, per_epoch, but got 'spiral'"),
         ({"x": X}, "must be left out for a TuningTask"),
         ({"batch_size": 8}, r"brings its own \(16\), but got 8"),
     ],
@@ -284,19 +297,20 @@ def test_models_that_cannot_be_tested_are_refused_with_the_cure() -> None:
 
 
 @pytest.mark.slow
-def test_verbose_prints_the_answer_in_one_line_and_0_nothing(task, capfd) -> None:
-    curve = range_test(task, epochs=30)
+@pytest.mark.parametrize(("mode", "size"), [("sweep", "11 rates"), ("ramp", "8 seeds")])
+def test_verbose_prints_the_answer_in_one_line_and_0_nothing(task, mode, size, capfd) -> None:
+    curve = range_test(task, epochs=30, mode=mode)
     bounds, printed = curve.bounds(), capfd.readouterr()
     assert printed.out == f"{curve.describe()}\n"
     assert re.fullmatch(
-        r"learning rate [\d.e-]+ to [\d.e-]+, try [\d.e-]+ \(8 seeds, [01]\.\d trainings' steps, "
+        rf"learning rate [\d.e-]+ to [\d.e-]+, try [\d.e-]+ \({size}, [01]\.\d trainings' steps, "
         r"\d+\.\d s\)\n",
         printed.out,
     )
     assert printed.err == ""
     assert curve.trainings == pytest.approx(curve.gradient_steps / (30 * 8))
     assert "Assumed" not in bounds.reason
-    range_test(task, epochs=30, verbose=0)
+    range_test(task, epochs=30, mode=mode, verbose=0)
     assert capfd.readouterr().out == ""
 
 
@@ -320,8 +334,9 @@ def test_what_was_assumed_of_the_trainings_to_come_is_said(given, note, capsys) 
 
 @pytest.mark.slow
 def test_shorter_trainings_of_larger_batches_get_higher_rates() -> None:
-    long = range_test(linear, X, Y, epochs=60, batch_size=8, verbose=0).bounds()
-    short = range_test(linear, X, Y, epochs=30, batch_size=72, verbose=0).bounds()
+    given = {"verbose": 0, "declared": (1e-5, 10.0)}
+    long = range_test(linear, X, Y, epochs=60, batch_size=8, **given).bounds()
+    short = range_test(linear, X, Y, epochs=30, batch_size=72, **given).bounds()
     assert short.suggestion > 2 * long.suggestion
 
 
@@ -329,7 +344,7 @@ def test_shorter_trainings_of_larger_batches_get_higher_rates() -> None:
 @pytest.mark.parametrize("kind", ["hp", "trial", "hypermodel", "tuner", "model", "unbuilt"])
 def test_whatever_builds_a_model_can_be_tested(kind, tmp_path) -> None:
     def of_hp(hp) -> keras.Model:
-        hp.Float("learning_rate", 1e-4, 1e-1, sampling="log")
+        hp.Float("learning_rate", 1e-4, 1.0, sampling="log")
         return linear()
 
     class Linear(keras_tuner.HyperModel):
