@@ -250,7 +250,7 @@ def many_epochs(epochs: int, folder: Path) -> dict[str, float]:
     )
     searched = time.perf_counter()
     rate = study.best_params["learning_rate"]
-    compare(task, rate, pairs=30, epochs=epochs, study=study, verbose=0)
+    compare(task, rate, pairs=30, epochs=epochs, study=study, early_looks=False, verbose=0)
     row = {
         "trials": 24,
         "epochs": epochs,

@@ -249,7 +249,7 @@ def test_a_comparison_that_stopped_early_is_done_and_its_pairs_may_grow(
         assert run_search.main([*arguments, "--pairs", pairs]) == 0
         assert ("comparison:" in capsys.readouterr().err) is trains
         comparison = read(place / "early")["comparison"]
-        assert (comparison["verdict"], comparison["pairs"]) == ("better", 16)
+        assert (comparison["verdict"], comparison["pairs"]) == ("better", 6)
         assert comparison["times_judged"] == 1
     assert comparison["pairs_planned"] == 40
 
