@@ -108,6 +108,8 @@ def trials_by_rate(
             errors = [0.0] * len(xs) if kind in aside else errors
             ax.errorbar(xs, ys, errors if any(errors) else None, label=words, **look)
         for x, y, mark in zip(xs, ys, found[kind], strict=True):
+            if not mark.note:
+                continue
             look = {"xytext": (6, 3), "textcoords": "offset points", "fontsize": "x-small"}
             ax.annotate(mark.note, (x, y), color=style.SOFT, **look)
     ax.set_ylim(*sorted((worse + len(aside) * step, high if maximize else low)))

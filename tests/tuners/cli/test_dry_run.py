@@ -11,7 +11,7 @@ from tests.tuners.tasks import dense_model, make_task
 from tuners.cli import dry_run
 from tuners.cli.dry_run import describe_plan, make_plan, trial_batches
 from tuners.cli.options import JobOptions
-from tuners.cli.timing import Pace, time_epochs, time_ramp, time_test
+from tuners.cli.timing import Pace, time_epochs, time_test
 
 STACKED = Pace("population", lanes=8, compiling=5.0, setup=0.5, unit=0.25)
 ALONE = Pace("sequential", lanes=1, compiling=0.0, setup=2.0, unit=1.0)
@@ -69,13 +69,19 @@ def test_a_plan_covers_all_parts_of_a_job(how: str) -> None:
     plan = make_plan(options, {None: task})
     assert plan["how"] == how
     shapes = [(part["name"], part["lanes"], part["epochs"]) for part in plan["parts"]]
-    assert shapes == [("range test", 4, 0), ("search", 10, 2), ("comparison", 20, 2)]
+    # trainings of ten steps, of which short ones are one step of an epoch: 11 rates, and as many
+    # seeds as cost two trainings at most
+    assert shapes == [("range test", 11, 1), ("search", 10, 2), ("comparison", 20, 2)]
+    assert plan["parts"][0]["steps"] == 1
     assert plan["parts"][1]["steps"] == 2 * 5  # 75 rows at 16 are 5 steps
     for name in ("seconds_at_least", "seconds"):
         total = plan["seconds_to_load"] + sum(part[name] for part in plan["parts"])
         assert plan[name] == pytest.approx(total)
     comparison = plan["parts"][2]
     assert comparison["seconds_at_least"] < comparison["seconds"]  # 10 pairs have a look after 6
+    race = make_plan(JobOptions(budget=9, pairs=1, epochs=2, how=how), {None: task})
+    assert [part["lanes"] for part in race["parts"]] == [11, 9, 2]
+    assert race["parts"][1]["seconds_at_least"] < race["parts"][1]["seconds"]
     bare = make_plan(
         JobOptions(trials=1, splits=1, pairs=1, epochs=1, bounds=(1e-3, 1e-1), how=how),
         {"sgd": task, "adam": make_task(dense_model("adam"))},
@@ -91,5 +97,5 @@ def test_a_pace_knows_the_lanes_of_its_program() -> None:
     assert (pace.how, pace.lanes) == ("population", 8)
     assert pace.again(task, 7, None).compiling == 0
     assert pace.again(task, 2, None).lanes == 2
-    assert time_ramp(task, 3, 10, "sequential").lanes == 1
+    assert time_epochs(task, 3, "sequential").lanes == 1
     assert time_test(task, pace, 4) == (0.0, 0.0)  # it has no test rows

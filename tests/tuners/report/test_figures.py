@@ -17,7 +17,8 @@ SCORES = st.lists(st.floats(0.1, 10), min_size=1, max_size=6)
 
 @given(SCORES)
 def test_no_drawn_mean_lies_outside_its_splits(scores: list[float]) -> None:
-    row = {"role": "search", "state": "COMPLETE", "scores": scores, "value": np.mean(scores)}
+    row = {"role": "search", "state": "COMPLETE", "scores": scores, "splits": None}
+    row["value"] = np.mean(scores)
     mark = make_mark(row, 1e-3, far=False)
     assert mark.value is not None
     assert min(scores) - 1e-9 <= mark.value <= max(scores) + 1e-9
@@ -28,7 +29,8 @@ def test_no_drawn_mean_lies_outside_its_splits(scores: list[float]) -> None:
 @given(SCORES, st.floats(0.01, 1))
 def test_a_value_that_is_no_mean_of_its_scores_has_no_bar(scores: list[float], off: float) -> None:
     value = float(np.mean(scores)) + off
-    row = {"role": "baseline", "state": "COMPLETE", "scores": scores, "value": value}
+    row = {"role": "baseline", "state": "COMPLETE", "scores": scores, "splits": None}
+    row["value"] = value
     assert make_mark(row, 1e-3, far=False).error == 0
     assert make_mark(row, 1e-3, far=False).kind == "baseline's trial"
 

@@ -192,7 +192,7 @@ def test_a_foreign_objective_with_recorded_bounds() -> None:
     assert summary["choice"]["reason"] == choose(study).reason  # as no choice is stored
     assert summary["recommended_learning_rate"] == summary["choice"]["learning_rate"]
     assert summary["headline"].endswith(": not compared with a baseline")
-    assert summary["sentence"].startswith("The curve through 6 trials is lowest at 1.1e-4; ")
+    assert summary["sentence"].startswith("Of 6 trials the best is at 1.1e-4; ")
     few = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     few.optimize(lambda trial: BOUNDS.suggest(trial) ** 2, n_trials=3)
     assert summarize(few)["choice"] is None
