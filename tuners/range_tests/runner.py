@@ -156,6 +156,8 @@ def range_test(
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message="Two seeds build the same initial weights")
+        # as Keras says where it did not know the length of a dataset
+        warnings.filterwarnings("ignore", message="Your input ran out of data")
         task = as_task(source, x, y, validation, batch_size, stack, materialise)
         own = task.build_model.rate_range() if isinstance(task.build_model, SpaceBuilder) else None
         declared, told = (declared, "") if declared else _own_range(own)

@@ -68,6 +68,12 @@ def test_the_direction_of_every_metric_of_keras_is_the_one_it_says() -> None:
         ({"learning_rates": [1e-3], "seeds": [-1]}, "`seeds` must be whole numbers of 0 or more"),
         ({"learning_rates": [1e-3], "seeds": [0.5]}, "`seeds` must be whole numbers of 0 or more"),
         ({"epochs": 0}, "`epochs` must be a whole number of 1 or more, but got 0"),
+        ({"batches": 0}, "`batches` must be a whole number of 1 or more, but got 0"),
+        ({"schedule_epochs": 0}, "`schedule_epochs` must be a whole number of 1 or more"),
+        (
+            {"epochs": 3, "schedule_epochs": 2},
+            "`schedule_epochs` must be at least `epochs`=3, .* but got 2; pass the epochs of the",
+        ),
         ({"keep_weights": "all"}, "`keep_weights` must be"),
         ({"how": "fast"}, "`how` must be one of population, sequential, but got 'fast'; pass None"),
         ({"direction": "down"}, "`direction` must be one of minimize, maximize, but got 'down'"),
@@ -117,6 +123,37 @@ def test_test_curves_are_the_losses_of_the_test_rows_after_each_epoch(how: str) 
     np.testing.assert_allclose(record.metrics["test_loss"][:, -1], last, rtol=1e-4)
     plain = train(task, [0.01, 0.1], [0, 1], epochs=3, how=how)
     np.testing.assert_array_equal(plain.val_loss, record.val_loss)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["population", "sequential"])
+def test_the_beginning_of_a_training_has_its_schedule_scaled_over_the_whole(how: str) -> None:
+    def warmed():
+        from keras.optimizers import SGD, schedules
+
+        return SGD(schedules.CosineDecay(0.0, 10, warmup_target=0.5, warmup_steps=10))
+
+    task = make_task(dense_model(warmed))
+    lanes = [0.03, 0.3], [0, 1]
+    whole = train(task, *lanes, epochs=4, how=how)
+    part = train(task, *lanes, epochs=2, how=how, schedule_epochs=4)
+    np.testing.assert_allclose(part.loss, whole.loss[:, :2], rtol=1e-5)
+    np.testing.assert_allclose(part.val_loss, whole.val_loss[:, :2], rtol=1e-5)
+    short = train(task, *lanes, epochs=1, how=how)  # its maximum is over its own epoch
+    assert (np.abs(short.val_loss[:, 0] - whole.val_loss[:, 0]) > 1e-4).all()
+
+
+@pytest.mark.slow
+def test_some_batches_of_an_epoch_are_the_first_of_the_seeds_order() -> None:
+    task = make_task(dense_model())  # of 4 full batches and a short one
+    lanes = [0.03, 0.3], [0, 1]
+    steps = train_steps(task, np.tile(lanes[0], (3, 1)), lanes[1])
+    for how in ("population", "sequential"):
+        part = train(task, *lanes, epochs=2, how=how, batches=3)
+        np.testing.assert_allclose(part.loss[:, 0], steps.loss.mean(axis=0), rtol=1e-4)
+        assert not np.allclose(part.loss[:, 0], part.loss[:, 1])
+        whole, more = (train(task, *lanes, epochs=1, how=how, batches=b) for b in (None, 9))
+        np.testing.assert_array_equal(whole.val_loss, more.val_loss)
 
 
 def test_test_curves_need_test_rows() -> None:
