@@ -120,7 +120,8 @@ def next_trainings(scores: Scores, course: Course) -> list[tuple[float, int]]:
         if wanted:
             return wanted
     finalists = _finalists(scores, course)
-    left = course.most - len(_on(scores, 0)) - len(_on(scores, 1))
+    others = sum(len(_final_splits(scores, rate)) for rate in scores if rate not in finalists)
+    left = course.most - len(_on(scores, 0)) - len(_on(scores, 1)) - others
     for split in count(2):
         if len(finalists) < 2 or left < 2:
             return []
@@ -161,7 +162,9 @@ def leaders(scores: Scores, course: Course) -> list[float]:
         for rate in _on(scores, 2)
         if all(math.isfinite(scores[rate][split]) for split in _final_splits(scores, rate))
     ]
-    if len(final) > 1 and not _missing(scores, _finalists(scores, course)[: len(final)], 2):
+    if len(final) > 1:
+        own = [rate for rate in final if rate in _finalists(scores, course)]
+        final = own if len(own) > 1 else final  # else of an earlier centre
         most = max(len(_final_splits(scores, rate)) for rate in final)
         final = [rate for rate in final if len(_final_splits(scores, rate)) == most]
         return _ranked({r: _mean(scores, r, _final_splits(scores, r)) for r in final}, course)
@@ -176,6 +179,11 @@ def _ranked(values: Mapping[float, float], course: Course) -> list[float]:
     """Return rates by value, the lowest first; of equal ones the nearest to the suggestion."""
     middle = course.bounds.suggestion
     return sorted(values, key=lambda rate: (values[rate], abs(math.log10(rate / middle))))
+
+
+def spent(scores: Scores) -> int:
+    """Return how many full trainings were told of."""
+    return sum(map(len, scores.values()))
 
 
 def _on(scores: Scores, split: int) -> list[float]:
@@ -209,7 +217,7 @@ def _missing(scores: Scores, rates: Sequence[float], split: int) -> list[tuple[f
 def _places(scores: Scores, course: Course) -> list[tuple[float, int]]:
     """Return what the first split lacks: places, then the next one beyond the outermost."""
     tried = _on(scores, 0)
-    left = max(course.most - len(tried), 0)
+    left = max(course.most - spent(scores), 0)
     places = [_known(scores, rate) for rate in course.places()]
     if wanted := _missing(scores, list(dict.fromkeys(places)), 0):
         return wanted[:left]
@@ -229,9 +237,10 @@ def _places(scores: Scores, course: Course) -> list[tuple[float, int]]:
 
 def _second(scores: Scores, course: Course) -> list[tuple[float, int]]:
     tried = {rate: scores[rate][0] for rate in _on(scores, 0) if math.isfinite(scores[rate][0])}
-    best = _ranked(tried, course)
-    paid = min(SURVIVORS, course.most - len(_on(scores, 0)))
-    return _missing(scores, best[:paid], 1) if paid > 1 else []
+    best = _ranked(tried, course)[:SURVIVORS]
+    wanted = _missing(scores, best, 1)
+    left = max(course.most - spent(scores), 0)
+    return wanted[:left] if left + len(best) - len(wanted) > 1 else []  # one alone says nothing
 
 
 def _finalists(scores: Scores, course: Course) -> list[float]:
@@ -343,7 +352,7 @@ class LearningRateRace:
     @property
     def cost(self) -> float:
         """What was told of so far, in trainings of full length."""
-        return len(self._short) * self.share + sum(map(len, self._scores.values()))
+        return len(self._short) * self.share + spent(self._scores)
 
     @property
     def bounds(self) -> LearningRateBounds:
@@ -458,8 +467,8 @@ class LearningRateRace:
     @property
     def course(self) -> Course:
         """What its stages are read from: where it begins and what it may spend."""
-        spent = 0.0 if self._given is not None else len(self._test()) * self.share
-        most = max(int(self.budget - spent + 1e-9), 1)
+        short = 0.0 if self._given is not None else len(self._test()) * self.share
+        most = max(int(self.budget - short + 1e-9), 1)
         return Course(*self.declared, self.bounds, self.baseline, most)
 
 

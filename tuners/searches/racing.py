@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces._input import InputError, is_number
 from tuners.searches.plan import Branch, SearchPlan
-from tuners.searches.race import Course, leaders, next_trainings, same
+from tuners.searches.race import Course, leaders, next_trainings, same, spent
 from tuners.searches.sampler import SPLIT, RacePruner, RaceSampler, course_of, race_scores
 from tuners.study.heartbeat import at_work
 from tuners.study.optuna_private import (
@@ -86,6 +86,7 @@ def run(study: optuna.Study, plan: SearchPlan) -> None:
             wanted = next_round(study, plan)
             _end_trials(study, plan, wanted)
             if not wanted:
+                _record_cost(study, plan)  # a killed process may have been about to
                 return
             entries = [(entry, _trial_of(study, plan, entry)) for entry in wanted]
             for start in range(0, len(entries), WIDTH):
@@ -98,11 +99,11 @@ def check_paid(plan: SearchPlan) -> None:
     Raises:
         InputError: Range tests have spent too much of it, or the tasks are too many.
     """
-    spent, least = _range_tests(plan), len(plan.branches)
-    if (plan.budget or 0.0) - spent < least:
+    tests, least = _range_tests(plan), len(plan.branches)
+    if (plan.budget or 0.0) - tests < least:
         raise InputError(
             f"`budget` must leave a training for each task, {least} in all, but got "
-            f"{plan.budget:g}, of which range tests have spent {spent:.3g}; pass more."
+            f"{plan.budget:g}, of which range tests have spent {tests:.3g}; pass more."
         )
 
 
@@ -121,8 +122,8 @@ def next_round(study: optuna.Study, plan: SearchPlan) -> list[Entry]:
     wanted = [e for branch in branches for e in _asked(study, branch, part) if e.split < 2]
     if not wanted:
         alive = _alive(study, plan)
-        spent = sum(_spent(study, branch) for branch in branches if branch not in alive)
-        share = (_left(study, plan) - spent) / len(alive)
+        lost = sum(_spent(study, branch) for branch in branches if branch not in alive)
+        share = (_left(study, plan) - lost) / len(alive)
         wanted = [entry for branch in alive for entry in _asked(study, branch, share)]
     left = int(_left(study, plan) + 1e-9) - sum(_spent(study, branch) for branch in branches)
     return wanted[: max(left, 0)]
@@ -213,7 +214,7 @@ def _belongs(trial: FrozenTrial, branch: Branch) -> bool:
 
 
 def _spent(study: optuna.Study, branch: Branch) -> int:
-    return sum(map(len, _scores(study, branch).values()))
+    return spent(_scores(study, branch))
 
 
 def _alive(study: optuna.Study, plan: SearchPlan) -> list[Branch]:
@@ -258,15 +259,18 @@ def _template(
         params["optimizer"] = branch.label
         labels = [str(each.label) for each in plan.branches]
         distributions["optimizer"] = CategoricalDistribution(labels)
-    attributes: dict[str, Any] = {"role": _role(branch, entry.rate)}
+    attributes: dict[str, Any] = {"role": _role(branch, entry.rate), "seed": plan.seed}
     if ended is not None:
         attributes = {**ended.user_attrs, CONTINUES: ended.number}
+    known = {} if ended is None else ended.intermediate_values
+    pruned = state == TrialState.PRUNED
     return optuna.create_trial(
         state=state,
+        value=known[max(known)] if pruned else None,  # as Optuna does where it prunes
         params=params,
         distributions=distributions,
         user_attrs=attributes,
-        intermediate_values={} if ended is None else ended.intermediate_values,
+        intermediate_values=known,
     )
 
 
