@@ -66,22 +66,31 @@ def read_response(rates: Values, losses: Values, best: float | None = None) -> R
         (0.001, 3)
     """
     values = np.asarray(losses, float)
+    values = values[:, np.isfinite(values).any(axis=0)]  # a split that nobody saw says nothing
     known = np.isfinite(values)
     logarithmic = bool((values[known] > 0).all())
-    values = np.log(np.where(known, values, 1.0)) if logarithmic else np.where(known, values, 0.0)
+    # of what may be negative the size is taken out, whose square a float may not hold
+    unit = 1.0 if logarithmic else float(np.abs(values[known]).max()) or 1.0
+    values = np.log(np.where(known, values, 1.0)) if logarithmic else values / unit
+    middle = float(values[known].mean())
+    least = ROUNDING * max(float(np.abs(values[known]).max()), 1.0)
     distinct, which = np.unique(np.asarray(rates, float), return_inverse=True)
-    level, residual, freedom = _two_way(which, values, known)
+    level, residual, freedom = _two_way(which, np.where(known, values - middle, 0.0), known)
     x = np.log10(distinct)
     variance, freedom = _noise(x, level, residual, freedom)
-    size = max(float(np.abs(values[known]).max()), 1.0 if logarithmic else 1e-280)
-    least = ROUNDING * size
     place = int(np.argmin(level)) if best is None else int(np.argmin(np.abs(x - np.log10(best))))
     counts = np.array([known[which == each].sum() for each in range(len(distinct))])
     quantile = stats.t.ppf((1 + LEVEL) / 2, freedom)
     error = quantile * np.sqrt(variance / counts)
     shared = np.array([_shared(which, known, each, place) for each in range(len(distinct))])
     margin = np.maximum(quantile * np.sqrt(2 * variance / shared), least)
-    back = (lambda v: np.exp(np.clip(v, -700, 700))) if logarithmic else np.asarray
+
+    def back(v: Values) -> Values:
+        if logarithmic:
+            return np.asarray(np.exp(np.clip(v + middle, -700, 700)))
+        most = np.finfo(float).max / max(unit, 1.0)
+        return np.clip(v + middle, -most, most) * unit
+
     drawn = _drawn_lowest(level, variance, counts, freedom)
     low, high = np.quantile(x[drawn], ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return Response(
@@ -104,10 +113,8 @@ def _two_way(which: Any, values: Values, known: Any) -> tuple[Values, Values, fl
     design[np.arange(len(rows)), rates + columns] = 1.0
     design[-1, rates:] = 1.0  # the offsets have mean 0
     told = np.append(values[rows, columns], 0.0)
-    scale = max(float(np.abs(told).max()), 1e-280)
-    solution, _, rank, _ = np.linalg.lstsq(design, told / scale, rcond=None)
-    residual = (told / scale - design @ solution)[:-1] * scale
-    return np.asarray(solution[:rates] * scale), residual, float(len(told) - rank)
+    solution, _, rank, _ = np.linalg.lstsq(design, told, rcond=None)
+    return solution[:rates], (told - design @ solution)[:-1], float(len(told) - rank)
 
 
 def _noise(x: Values, level: Values, residual: Values, freedom: float) -> tuple[float, float]:
