@@ -27,6 +27,9 @@ LIGHT = (
     "range_test",
     "train",
     "search",
+    "LearningRateRace",
+    "RaceSampler",
+    "RacePruner",
     "choose",
     "compare",
     "narrow",
@@ -59,6 +62,9 @@ WITHOUT_TENSORFLOW = (
     "tuners.study.recording",
     "tuners.curves.sweep",
     "tuners.study.schema",
+    "tuners.searches.race",
+    "tuners.searches.sampler",
+    "tuners.searches.racing",
 )
 # their own tests run their examples, which take seconds
 EXAMPLES_RUN_ELSEWHERE = (

@@ -107,7 +107,7 @@ FITTED = Choice(
     (8e-5, 2e-4),
     (5.3e-5, 2.1e-4),
     False,
-    "The curve is lowest at 1.07e-4.",
+    "The best is at 1.07e-4.",
     baseline_learning_rate=1e-3,
     objective="val_loss",
     rates=(5e-5, 1e-4, 2e-4),

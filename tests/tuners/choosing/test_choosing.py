@@ -6,6 +6,7 @@ import doctest
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -87,15 +88,19 @@ def test_trials_with_scores_are_compared_split_by_split() -> None:
         "minimize",
     )
     assert len(choice.rates) == len(choice.fitted) == len(choice.band[0]) <= 200
-    assert choice.rates[np.argmin(choice.fitted)] == pytest.approx(choice.learning_rate, rel=0.1)
+    assert choice.rates == pytest.approx(RATES)
+    assert choice.rates[np.argmin(choice.fitted)] == pytest.approx(choice.learning_rate, rel=1e-3)
 
 
-def test_the_luckiest_trial_is_not_the_answer() -> None:
+def test_the_best_finished_trial_is_named_and_none_between_those_tried() -> None:
     trials = with_scores()
     trials.append(trial(0.05, user_attrs={"scores": (loss(BEST) - 0.3).tolist()}))
     study = study_of(trials)
-    assert study.best_params["learning_rate"] == 0.05
-    assert choose(study).learning_rate < 0.01
+    choice = choose(study)
+    assert choice.learning_rate == study.best_params["learning_rate"] == 0.05
+    assert choice.plateau == (0.05, 0.05)  # its neighbours are far worse
+    assert choice.trials == 26
+    assert "the best is at 0.05; no other rate tried performs equally well" in choice.reason
 
 
 def test_a_study_of_ones_own_has_single_values_and_the_reason_says_so() -> None:
@@ -119,18 +124,77 @@ def test_scores_of_some_trials_only_are_left_aside() -> None:
     assert choose(study_of(trials)).splits == 1
     odd = [*with_scores(), trial(2e-3, 0.9, user_attrs={"scores": [0.9, None, 0.8, 0.9]})]
     assert choose(study_of(odd)).splits == 1
-    unequal = [*with_scores(), trial(2e-3, user_attrs={"scores": [0.9, 0.8]})]
-    assert choose(study_of(unequal)).splits == 1
+
+
+def raced(rate: float, splits: Sequence[int], state: str = "PRUNED", **more: Any) -> FrozenTrial:
+    """Return a trial as a race leaves it: what it has seen of six splits, the first ones easy."""
+    offsets = np.array([-0.5, -0.4, 0.0, 0.2, -0.1, 0.3])
+    scores = [1 + 0.3 * math.log10(rate / BEST) ** 2 + float(offsets[each]) for each in splits]
+    attributes = {"scores": scores, "splits": list(splits), **more}
+    value = float(np.mean([v for s, v in zip(splits, scores, strict=True) if s >= 2] or scores))
+    return trial(rate, value, user_attrs=attributes, state=TrialState[state])
+
+
+def a_race() -> list[FrozenTrial]:
+    return [
+        raced(1e-4, [0]),
+        raced(3e-4, [0, 1]),
+        raced(1e-3, [0, 1, 2, 3, 4], "COMPLETE"),
+        raced(3e-3, [0, 1], role="baseline"),
+        raced(1e-2, [0]),
+        raced(5e-4, [2, 3, 4], "COMPLETE"),
+        raced(2e-3, [2, 3, 4], "COMPLETE"),
+    ]
+
+
+def test_what_a_race_pruned_is_compared_on_the_splits_that_it_has() -> None:
+    choice = choose(study_of(a_race()))
+    assert choice.learning_rate == 1e-3
+    assert (choice.trials, choice.splits) == (7, 5)
+    assert choice.rates == (1e-4, 3e-4, 5e-4, 1e-3, 2e-3, 3e-3, 1e-2)
+    # without noise the levels lie as far apart as the curve, in logarithms nearly so,
+    # although those that left early have seen the easy splits only
+    assert np.argmin(choice.fitted) == 3
+    assert (np.diff(choice.fitted[:4]) < 0).all()
+    assert (np.diff(choice.fitted[3:]) > 0).all()
+    assert choice.baseline_learning_rate == 3e-3  # whose trial was pruned
+    assert choice.baseline_inside is False
+
+
+def test_a_pruned_trial_is_never_named() -> None:
+    lucky = raced(1e-2, [0])
+    lucky.user_attrs["scores"] = [0.01]
+    choice = choose(study_of([*a_race(), lucky]))
+    assert choice.learning_rate == 1e-3
+    with pytest.raises(ValueError, match="must hold a finished trial with a learning rate"):
+        choose(study_of([raced(1e-3, [0, 1]), raced(1e-2, [0])]))
+
+
+def test_a_trial_that_a_later_one_took_up_counts_once() -> None:
+    # a smaller budget had finished 5e-4 with one lucky split
+    early = raced(5e-4, [2], "COMPLETE")
+    early.value = 0.5
+    again = raced(5e-4, [2, 3, 4], "COMPLETE", continues=0)
+    others = [each for each in a_race() if each.params["learning_rate"] != 5e-4]
+    study = study_of([early, *others, again])
+    assert study.best_params["learning_rate"] == 5e-4  # Optuna's best still is that of one split
+    choice = choose(study)
+    assert choice.learning_rate == 1e-3
+    assert choice.trials == 7
+
+
+def test_scores_of_unequal_length_are_of_the_first_splits() -> None:
+    choice = choose(study_of([*with_scores(), trial(2e-3, user_attrs={"scores": [0.9, 1.2]})]))
+    assert (choice.splits, choice.trials) == (4, 26)
 
 
 def test_maximizing_finds_the_same_rate_and_keeps_the_sign() -> None:
     down = choose(study_of(with_scores()))
     up = choose(study_of(with_scores(-1.0), direction="maximize"))
     assert up.direction == "maximize"
-    # losses are fitted by their logarithm and what is negative as it is, hence not the same
-    assert abs(math.log10(up.learning_rate / down.learning_rate)) < 0.1
+    assert up.learning_rate == down.learning_rate
     assert max(up.fitted) < 0
-    assert up.rates[np.argmax(up.fitted)] == pytest.approx(up.learning_rate, rel=0.1)
+    assert up.rates[np.argmax(up.fitted)] == pytest.approx(up.learning_rate, rel=1e-3)
     assert (np.array(up.band[0]) <= np.array(up.fitted)).all()
     assert (np.array(up.band[1]) >= np.array(up.fitted)).all()
 
@@ -176,7 +240,7 @@ def optimizer_trials(**best: tuple[float, float]) -> list[FrozenTrial]:
     ]
 
 
-def test_of_several_optimizers_the_lowest_fit_is_chosen() -> None:
+def test_of_several_optimizers_the_best_trial_of_all_is_chosen() -> None:
     study = study_of(optimizer_trials(adam=(1e-3, 0.2), sgd=(2e-2, 0.0), lion=(1e-4, 0.4)))
     record_facts(study, baseline_learning_rate=1e-3)  # of another optimizer, perhaps
     choice = choose(study)
@@ -260,7 +324,14 @@ def test_the_same_trials_give_the_same_choice_in_any_order() -> None:
     trials = with_scores()
     one = choose(study_of(trials))
     order = np.random.default_rng(3).permutation(len(trials))
-    assert choose(study_of([trials[place] for place in order])) == one
+    other = choose(study_of([trials[place] for place in order]))
+    assert (other.learning_rate, other.plateau, other.reason) == (
+        one.learning_rate,
+        one.plateau,
+        one.reason,
+    )
+    assert other.interval == pytest.approx(one.interval)
+    assert other.fitted == pytest.approx(one.fitted)  # sums of another order differ in last bits
 
 
 def test_the_docstring_example_runs() -> None:

@@ -19,10 +19,10 @@ from tuners.engines.opening import SETTINGS, asked_settings, open_study
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def settings(offset: float = 0.0, **changes: Any) -> dict[str, Any]:
+def settings(offset: float = 0.0, trials: int | None = 8, **changes: Any) -> dict[str, Any]:
     x, y = np.arange(8.0).reshape(4, 2) + offset, np.zeros(4)
     task = TuningTask("toy", lambda: None, (x, y), (x, y))
-    return asked_settings([task], JobOptions(**changes))
+    return asked_settings([task], JobOptions(trials=trials, **changes))
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,7 @@ def test_what_may_change_is_no_setting(change: dict[str, Any]) -> None:
         ({"objective": "val_error"}, "objective was val_loss, now val_error"),
         ({"direction": "maximize"}, "direction was minimize, now maximize"),
         ({"offset": 1.0}, "data_hash was "),
+        ({"trials": None}, "sampler was qmc, now race"),
     ],
 )
 def test_what_may_not_change_is_named(change: dict[str, Any], differs: str) -> None:
@@ -65,6 +66,13 @@ def test_what_may_not_change_is_named(change: dict[str, Any], differs: str) -> N
     with pytest.raises(InputError, match=rf"'wine' in here was made with other .*\b{differs}"):
         open_study(storage, "wine", settings(**change), where="here")
     assert open_study(storage, "wine", settings()).user_attrs == {SETTINGS: settings()}
+
+
+def test_the_budget_of_a_race_may_grow_and_its_splits_are_its_own() -> None:
+    race = settings(trials=None)
+    assert race["sampler"] == "race"
+    assert "splits" not in race
+    assert settings(trials=None, budget=30) == settings(trials=None, splits=2) == race
 
 
 def test_settings_are_added_until_there_is_a_trial() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from search_spaces import LearningRateBounds, TuningTask
 from search_spaces.task import with_data
 from tuners import LossCurve, search
+from tuners.engines.names import default_budget, races
 from tuners.engines.opening import SETTINGS
 from tuners.figures.words import rate
 from tuners.study.metadata import task_facts, task_hash
@@ -56,6 +58,15 @@ def task() -> TuningTask:
         ({"splits": 0}, r"`splits` must be a whole number of 1 or more, but got 0"),
         ({"baseline": 0.0}, r"`baseline` must be positive and finite, but got 0.0"),
         ({"batch": -1}, r"`batch` must be a whole number of 1 or more, but got -1"),
+        (
+            {"budget": 1},
+            r"`budget` must be a number of trainings, 2 or more, but got 1; pass e.g. 12",
+        ),
+        ({"budget": "12"}, r"`budget` must be a number of trainings, 2 or more, but got '12'"),
+        ({"budget": 9, "trials": 4}, r"`budget` is for a race, but got 9 with `trials`, a sampler"),
+        ({"budget": 9, "sampler": "tpe"}, r"`budget` is for a race, but got 9 .* leave one of the"),
+        ({"budget": 9, "pruner": "median"}, r"`budget` is for a race, but got 9"),
+        ({"budget": 9, "engine": "keras-tuner"}, r"`budget` is for a race, but got 9"),
         ({"seed": -1}, r"`seed` must be a whole number of 0 or more, but got -1"),
     ],
 )
@@ -196,3 +207,34 @@ def test_verbose_prints_what_was_found_and_a_dear_range_test_is_warned_of(
     )
     search(task, BOUNDS, trials=1, epochs=1, splits=1, verbose=0)
     assert capfd.readouterr().out == ""
+    with pytest.raises(ValueError, match="`budget` must leave a training for each task"):
+        search(task, replace(dear, training_steps=3), budget=2, epochs=1)
+
+
+@pytest.mark.slow
+def test_a_race_warns_of_a_dear_range_test_too(task: TuningTask) -> None:
+    rates = np.geomspace(1e-7, 100, 200)
+    losses = 2.3 - 1.4 / (1 + (1e-2 / rates) ** 2) + (rates / 0.5) ** 2
+    dear = LossCurve(rates, losses, gradient_steps=7)
+    with pytest.warns(UserWarning, match="7 gradient steps, but 3 trainings of 1 epochs take on"):
+        study = search(task, dear, budget=3, epochs=1, verbose=0)
+    assert study.user_attrs["gradient_steps"] <= 6
+
+
+@pytest.mark.parametrize(
+    ("given", "race"),
+    [
+        ((None, "optuna", None, None), True),
+        ((None, "optuna", None, "none"), True),
+        ((4, "optuna", None, None), False),
+        ((None, "optuna", "tpe", None), False),
+        ((None, "optuna", None, "median"), False),
+        ((None, "keras-tuner", None, None), False),
+    ],
+)
+def test_it_races_where_nothing_asks_for_a_fixed_design(given: Any, race: bool) -> None:
+    assert races(*given) is race
+
+
+def test_each_further_task_has_places_and_a_second_split_of_its_own() -> None:
+    assert [default_budget(tasks) for tasks in (1, 2, 3)] == [12, 19, 26]
