@@ -198,7 +198,7 @@ def test_verbose_prints_what_was_found_and_a_dear_range_test_is_warned_of(
     rates = np.geomspace(1e-7, 100, 200)
     losses = 2.3 - 1.4 / (1 + (1e-2 / rates) ** 2) + (rates / 0.5) ** 2
     dear = LossCurve(rates, losses, gradient_steps=9)
-    with pytest.warns(UserWarning, match="9 gradient steps, but 2 trials .* take only 8; leave"):
+    with pytest.warns(UserWarning, match="9 gradient steps, but 4 trainings .* take only 8; leave"):
         study = search(task, dear, trials=2, epochs=1, splits=2)
     printed = capfd.readouterr().out
     assert printed == (

@@ -1,4 +1,4 @@
-"""The trials that are given: suggestions and baselines come first, over both engines."""
+"""The plan of a search: in a fixed design suggestions and baselines come first, by any engine."""
 
 from __future__ import annotations
 
