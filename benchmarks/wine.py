@@ -55,6 +55,7 @@ def row(name: str, report: Mapping[str, Any]) -> dict[str, Any]:
         "accuracy": [comparison["accuracy_gain"], *comparison["accuracy_interval"]],
         "verdict": report["verdict"],
         "seconds": report["cost"]["seconds_total"],
+        "trainings": report["cost"]["trainings"]["total"],
     }
 
 
