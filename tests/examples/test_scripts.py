@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-ALONE = {"pytorch_race.py"}  # what shows a loop of its own, which nothing is plugged into
+ALONE = {"pytorch_race.py", "which_optimizer.py"}  # what is plugged into no script of before
 PAIRS = sorted(path.name.removesuffix("_before.py") for path in EXAMPLES.glob("*_before.py"))
 
 
@@ -93,3 +93,14 @@ def test_pytorch_race() -> None:
     printed = run("pytorch_race.py", "3")
     assert 0.01 < number("learning rate", printed) <= 1.0
     assert number("chosen loss", printed) < number("default loss", printed)
+
+
+@pytest.mark.slow
+def test_which_optimizer_asks_four_questions() -> None:
+    lines = run("which_optimizer.py", "1", "2", "3").splitlines()
+    assert [line[-1] for line in lines[::2]] == ["?"] * 4
+    answers = lines[1::2]
+    assert all(answer.startswith("too few pairs: ") for answer in answers)  # 2 pairs
+    assert "Adam at 0.001 against ScheduleFreeAdamW at 0.0025, " in answers[0]
+    assert "ScheduleFreeAdamW at 0.0025, " in answers[1]
+    assert "CosineDecay at " in answers[3]
