@@ -34,7 +34,7 @@ def test_the_notebook_runs_and_its_objects_show_themselves(tmp_path: Path) -> No
     _, curve, bounds, choice, comparison, last = (
         shown(cell) for cell in notebook.cells if cell.cell_type == "code"
     )
-    assert re.match(r"learning rate .* \(8 seeds, [\d.]+ trainings' steps, [\d.]+ s\)\n", curve[0])
+    assert re.match(r"learning rate .* \(11 rates, [\d.]+ trainings' steps, [\d.]+ s\)\n", curve[0])
     assert comparison[0].endswith(")\n")
     for _, page in (curve, bounds, choice, comparison):
         image = re.search(r'base64,([^"]+)"', page)
