@@ -130,7 +130,7 @@ def range_test(
     Example:
         >>> from search_spaces import wine_task
         >>> curve = range_test(wine_task(), epochs=30)  # doctest: +SKIP
-        learning rate 1.78e-5 to 0.001, try 1e-4 (11 rates, 0.7 trainings' steps, 5.0 s)
+        learning rate 1.78e-5 to 0.001, try 1e-4 (11 rates, 0.7 trainings' steps, 8.4 s)
         >>> curve.bounds().status  # doctest: +SKIP
         'ok'
     """
