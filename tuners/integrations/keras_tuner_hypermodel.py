@@ -162,5 +162,5 @@ def _compiles(hypermodel: Any) -> bool:
 
 
 def _add_float(hp: Any, bounds: LearningRateBounds, name: str) -> float:
-    low, high = bounds.low, bounds.high
+    low, high = bounds.declared or (bounds.low, bounds.high)  # it is narrowed as any other one
     return hp.Float(name, low, high, sampling="log", default=bounds.suggestion)

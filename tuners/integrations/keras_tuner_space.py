@@ -20,6 +20,8 @@ from tuners.integrations.keras_tuner_hypermodel import (
     matches,
 )
 from tuners.integrations.keras_tuner_oracle import OptunaOracle
+from tuners.integrations.keras_tuner_widening import by_sampler, keep_bounds, let_widen
+from tuners.integrations.optuna_sampler import narrow_sampler
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ def narrow_tuner(
     add_missing: bool = False,
     baseline: float | None = None,
     transform: Callable[[Any], float] | None = None,
+    widen: bool = True,
 ) -> Any:
     """Narrow the learning rate of any built tuner, and return the tuner.
 
@@ -66,6 +69,7 @@ def narrow_tuner(
             with a value inside the bounds; an `OptunaOracle` queues it on its study.
         transform: Where the hyperparameter is not the rate itself: makes the rate of its value,
             e.g. `lambda value: 10**value` of an exponent.
+        widen: Whether the bounds may widen while the search goes on, see `let_widen`.
 
     Returns:
         The tuner.
@@ -111,8 +115,8 @@ def narrow_tuner(
     usable = [entry for entry in found if scale.fits(entry)]
     if not usable:
         raise InputError(_not_found(name, oracle.hyperparameters.space, found))
-    _narrow_space(oracle, usable, bounds, scale)
-    _narrow_later(oracle, name, bounds, scale)
+    _narrow_space(oracle, usable, bounds, scale, widen)
+    _narrow_later(oracle, name, bounds, scale, widen)
     if baseline is not None:
         _queue_baseline(oracle, usable, baseline, scale)
     return tuner
@@ -216,7 +220,9 @@ def _find_behind_choices(tuner: Any, name: str) -> list[Any]:
     return [entry for entry in oracle.hyperparameters.space if matches(entry.name, name)]
 
 
-def _narrow_later(oracle: Any, name: str, bounds: LearningRateBounds, scale: Scale) -> None:
+def _narrow_later(
+    oracle: Any, name: str, bounds: LearningRateBounds, scale: Scale, widen: bool
+) -> None:
     """Narrow what comes up by that name while the search runs, as builds find it."""
     if isinstance(oracle, keras_tuner.oracles.GridSearchOracle):
         return  # a grid that has begun must stay as it is
@@ -228,19 +234,28 @@ def _narrow_later(oracle: Any, name: str, bounds: LearningRateBounds, scale: Sca
         late = oracle.hyperparameters.space[known:]
         late = [entry for entry in late if matches(entry.name, name) and scale.fits(entry)]
         if late:
-            _narrow_space(oracle, late, bounds, scale)
+            _narrow_space(oracle, late, bounds, scale, widen)
 
     oracle.update_space = update_space
 
 
 def _narrow_space(
-    oracle: Any, usable: Sequence[Any], bounds: LearningRateBounds, scale: Scale
+    oracle: Any, usable: Sequence[Any], bounds: LearningRateBounds, scale: Scale, widen: bool
 ) -> None:
     config = oracle.hyperparameters.get_config()
     changed = False
     for position, entry in enumerate(oracle.hyperparameters.space):
         if not any(entry is wanted for wanted in usable):
             continue
+        if widen and by_sampler(oracle, entry, scale):
+            ends = bounds.low, bounds.high
+            narrow_sampler(oracle.study, entry.name, ends, widen=True)
+            logger.info("%s: begun in [%.4g, %.4g]", entry.name, *ends)
+            continue
+        if widen:
+            let_widen(oracle, entry, config["space"][position], bounds, scale)
+        else:
+            keep_bounds(oracle, config["space"][position])
         narrowed = narrow_entry(oracle, entry, config["space"][position], bounds, scale)
         if narrowed is None:
             continue

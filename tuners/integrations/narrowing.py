@@ -11,7 +11,7 @@ import optuna
 
 from search_spaces.learning_rate import LearningRateBounds
 from tuners._checks import InputError, check_pair, check_rate, is_from
-from tuners.integrations.optuna_sampler import QUEUED, NarrowedSampler
+from tuners.integrations.optuna_sampler import QUEUED, narrow_sampler
 from tuners.study.recording import record
 from tuners.study.tuner_study import as_study
 
@@ -27,12 +27,21 @@ def narrow(
     name: str = "learning_rate",
     *,
     baseline: float | None = None,
+    widen: bool = True,
     add_missing: bool = False,
     transform: Callable[[Any], float] | None = None,
 ) -> Target:
-    """Let an existing study or tuner search a parameter inside bounds only, and return it.
+    """Let an existing study or tuner search a parameter inside bounds first, and return it.
 
     The user's `objective` or `build_model` stays as it is.
+
+    The bounds are where the search begins, and no wall. Before each trial: where three or more
+    have finished inside them, and the best of these lies in the outermost tenth of the bounds,
+    that side moves outwards by half a decade, never out of the range that the user's own code
+    declares, and never back. It is logged once. A failed or pruned trial does not count. Choices
+    and steps widen likewise, at least to the next value. `widen=False` keeps the bounds as they
+    are; bounds of a single value, a grid search of KerasTuner and a study of several objectives
+    do not widen.
 
     An `optuna.Study` gets its sampler wrapped in `NarrowedSampler` (narrowing again replaces the
     bounds) and the bounds recorded, with the curve they came from. The suggestion is queued as a
@@ -57,6 +66,7 @@ def narrow(
         bounds: The bounds; a `LossCurve` (its `bounds()` are used); or a pair `(low, high)`.
         name: The parameter or hyperparameter to narrow.
         baseline: A rate to be tried as it is, inside the bounds or not, above 0.
+        widen: Whether the bounds may widen where the best trial lies at their edge.
         add_missing: For a tuner whose model has no such hyperparameter: give it one. Where
             `HyperModel.fit` or one's own `run_trial` asks for it by that name, outside of scopes,
             it gets a rate inside the bounds.
@@ -69,7 +79,8 @@ def narrow(
 
     Raises:
         TypeError: `target` is neither; or the study's sampler is a `GridSampler`.
-        ValueError: The bounds or the baseline break their rule; or nothing could be narrowed.
+        ValueError: The bounds, the baseline or `widen` break their rule; or nothing could be
+            narrowed.
 
     Example:
         >>> import optuna
@@ -84,6 +95,10 @@ def narrow(
         raise InputError(f"`name` must be the parameter's name, but got {name!r}.")
     if baseline is not None:
         baseline = check_rate(baseline, "baseline")
+    if not isinstance(widen, bool):
+        raise InputError(
+            f"`widen` must be True or False, but got {widen!r}; pass False to keep the bounds."
+        )
     if isinstance(target, optuna.Study):
         if add_missing:
             raise InputError(
@@ -95,7 +110,11 @@ def narrow(
                 "`transform` is for a KerasTuner tuner; let an Optuna objective suggest the rate "
                 f'itself: trial.suggest_float("{name}", 1e-5, 1.0, log=True).'
             )
-        _narrow_study(target, found, curve, name, baseline)
+        narrow_sampler(target, name, (found.low, found.high), widen=widen)
+        record(target, bounds=found, curve=curve, name=name)
+        queue_once(target, name, found.suggestion, "suggestion")
+        if baseline is not None:
+            queue_once(target, name, baseline, "baseline")
         return target
     if is_from(target, "keras_tuner"):
         from tuners.integrations.keras_tuner_space import (
@@ -104,7 +123,7 @@ def narrow(
             shared_optimizers,
         )
 
-        options: Any = {"add_missing": add_missing, "transform": transform}
+        options: Any = {"add_missing": add_missing, "transform": transform, "widen": widen}
         narrow_tuner(target, found, name, baseline=baseline, **options)
         tuner: Any = target
         for entry in narrowed_entries(tuner, name) if transform is None else ():
@@ -174,24 +193,6 @@ def as_bounds(bounds: Any) -> tuple[LearningRateBounds, LossCurve | None]:
     low, high = check_pair(bounds, "bounds", kinds=kinds, example="(1e-4, 1e-2)")
     middle = min(max(float(f"{math.sqrt(low * high):.12g}"), low), high)
     return LearningRateBounds(low, high, middle, "ok", "Given by the user."), None
-
-
-def _narrow_study(
-    study: optuna.Study,
-    bounds: LearningRateBounds,
-    curve: LossCurve | None,
-    name: str,
-    baseline: float | None,
-) -> None:
-    present = study.sampler
-    base, others = present, {}
-    if isinstance(present, NarrowedSampler):
-        base, others = present.base_sampler, present.bounds
-    study.sampler = NarrowedSampler({**others, name: (bounds.low, bounds.high)}, base)
-    record(study, bounds=bounds, curve=curve, name=name)
-    queue_once(study, name, bounds.suggestion, "suggestion")
-    if baseline is not None:
-        queue_once(study, name, baseline, "baseline")
 
 
 def queue_once(study: optuna.Study, name: str, rate: float, role: str) -> None:

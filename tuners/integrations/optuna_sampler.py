@@ -1,31 +1,28 @@
-"""NarrowedSampler: any Optuna sampler, kept inside bounds that the objective knows nothing of."""
+"""NarrowedSampler: any Optuna sampler, begun inside bounds that the objective knows nothing of."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler
+from optuna.samplers import BaseSampler, CmaEsSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces.learning_rate import LearningRateBounds
-from tuners._checks import InputError, check_pair
+from tuners._checks import InputError
 from tuners.integrations.ceilings import ceiling_of
+from tuners.integrations.notes import UNUSED, note_widened, set_unused
 from tuners.integrations.ranges import cut, is_rates, nearest
-from tuners.study.optuna_private import (
-    inner_sampler,
-    release_fixed,
-    set_trial_attribute,
-    whole_study,
-)
+from tuners.integrations.sampler_checks import as_pair, names_of, nested, refuse_grid
+from tuners.integrations.widening import finished, widened
+from tuners.study.optuna_private import release_fixed, set_trial_attribute, whole_study
 from tuners.study.recording import recorded_bounds
 
-UNUSED = "bounds_not_used"
 QUEUED = "queued_rate"  # a trial's attribute: the rate that it is to try, by parameter
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -37,25 +34,35 @@ class NarrowedSampler(BaseSampler):
     wide distribution is what the study stores; the base sampler is handed the part of it that
     lies inside the bounds. Trials that you queued with a value of their own are not changed.
 
+    Bounds are where the search begins. Where the best complete trial inside them, of three or more,
+    lies in their outermost tenth, that side moves outwards by half a decade, never out of the range
+    that the objective declares, and never back; `widen=False` keeps the bounds. They follow from
+    the study's trials in the order in which these ended, so processes on one storage agree, and so
+    does a resumed study. It is logged once, and kept in the study's user attribute
+    `bounds_widened`. A study of several objectives does not widen.
+
     - `suggest_categorical` of numbers gives those inside the bounds, or the two next to them. Any
       other parameter that is not a float is left alone, with one warning. A float without
       `log=True` is narrowed and drawn uniformly, with one warning.
     - A declared range that does not meet the bounds is kept, with one warning. Bounds of a single
-      value give that value. A `step` keeps its grid; the bounds are rounded inwards to it.
+      value give that value. A `step` keeps its grid; the bounds are rounded inwards to it. On a
+      grid, and on choices, a side widens at least to the next value.
     - What `narrow` queued is fitted to what the objective asks for: the suggestion becomes the
       nearest value that it takes; a baseline that it does not take is not tried, with one warning.
     - A parameter that no trial asks for gives one warning after the first finished trial. What
       could not be narrowed is listed in the study's user attribute `bounds_not_used`.
     - Trials that fail teach, although Optuna's samplers ignore them: see `ceiling`. CMA-ES, whose
-      stored state is in parts of its range, keeps that range, and its draws are cut instead.
+      stored state is in parts of its range, is not handed a lower range then, its draws are cut
+      instead. Where the bounds widen, that state stretches with them.
 
     Args:
         bounds: Parameter name to `LearningRateBounds` or to a pair `(low, high)`, both ends
             included, `0 < low <= high < inf`.
         base_sampler: Any sampler but `GridSampler`, which ignores the ranges that it is given.
+        widen: Whether bounds may widen; or the names of those that may.
 
     Raises:
-        ValueError: No bounds, or bounds that break their rule.
+        ValueError: No bounds, or bounds that break their rule; or `widen` is something else.
         TypeError: `base_sampler` is not a sampler, or is or wraps a `GridSampler`.
 
     Example:
@@ -72,27 +79,34 @@ class NarrowedSampler(BaseSampler):
         self,
         bounds: Mapping[str, LearningRateBounds | tuple[float, float]],
         base_sampler: BaseSampler,
+        widen: bool | Collection[str] = True,
     ) -> None:
         if not isinstance(bounds, Mapping) or not bounds:
             raise InputError(
                 "`bounds` must map parameter names to bounds, but got "
                 f'{bounds!r}; pass e.g. {{"learning_rate": (1e-4, 1e-2)}}.'
             )
-        _refuse_grid(base_sampler)
-        self._bounds = {str(name): _as_pair(entry, str(name)) for name, entry in bounds.items()}
+        refuse_grid(base_sampler)
+        self._bounds = {str(name): as_pair(entry, str(name)) for name, entry in bounds.items()}
+        self._widens = names_of(widen, self._bounds)
         self._base_sampler = base_sampler
-        self._fixed = any(isinstance(inner, CmaEsSampler) for inner in _nested(base_sampler))
+        self._fixed = any(isinstance(inner, CmaEsSampler) for inner in nested(base_sampler))
+        self._noted = dict(self._bounds)  # as they last were
         self._warned: set[tuple[str, str]] = set()
 
     @classmethod
     def from_study(
-        cls, study: optuna.Study, base_sampler: BaseSampler | None = None
+        cls,
+        study: optuna.Study,
+        base_sampler: BaseSampler | None = None,
+        widen: bool | Collection[str] = True,
     ) -> NarrowedSampler:
         """Return a sampler narrowed to the bounds recorded on a study, as after loading it.
 
         Args:
             study: A study that `narrow`, `record` or `search` wrote bounds onto.
             base_sampler: What to wrap; None wraps the study's own sampler.
+            widen: Whether bounds may widen; or the names of those that may.
 
         Raises:
             ValueError: The study carries no bounds.
@@ -104,12 +118,27 @@ class NarrowedSampler(BaseSampler):
                 "call `narrow(study, bounds)` once first."
             )
         base = study.sampler if base_sampler is None else base_sampler
-        return cls(bounds, base.base_sampler if isinstance(base, NarrowedSampler) else base)
+        return cls(bounds, base.base_sampler if isinstance(base, NarrowedSampler) else base, widen)
 
     @property
     def bounds(self) -> dict[str, tuple[float, float]]:
-        """Parameter name to `(low, high)`, both included."""
+        """Parameter name to `(low, high)`, both included, as they were given."""
         return dict(self._bounds)
+
+    @property
+    def widens(self) -> frozenset[str]:
+        """The names of the bounds that may widen."""
+        return self._widens
+
+    def bounds_now(self, study: optuna.Study, name: str) -> tuple[float, float]:
+        """Return bounds as they are after the study's complete trials.
+
+        Args:
+            study: The study whose trials are read, see `tuners.integrations.widening`.
+            name: A parameter of these bounds.
+        """
+        seen = finished(whole_study(study), name) if name in self._widens else ()
+        return widened(seen, *self._bounds[name])
 
     @property
     def base_sampler(self) -> BaseSampler:
@@ -211,13 +240,14 @@ class NarrowedSampler(BaseSampler):
             self._note_unused(study, trial)
 
     def ceiling(self, study: optuna.Study, name: str) -> float:
-        """Return the highest value worth drawing, given which trials failed; at most `high`.
+        """Return the highest value worth drawing, given which failed; at most the bounds' high.
 
         Args:
             study: The study whose trials are read, see `tuners.integrations.ceilings`.
             name: A parameter of these bounds.
         """
-        return ceiling_of(whole_study(study).get_trials(deepcopy=False), name, *self._bounds[name])
+        trials = whole_study(study).get_trials(deepcopy=False)
+        return ceiling_of(trials, name, *self.bounds_now(study, name))
 
     def _queued(self, trial: FrozenTrial) -> dict[str, float]:
         queued = trial.user_attrs.get(QUEUED, {})
@@ -242,11 +272,17 @@ class NarrowedSampler(BaseSampler):
     ) -> BaseDistribution:
         if name not in self._bounds:
             return wide
-        ceiling = math.inf if fixed or not is_rates(wide) else self.ceiling(study, name)
-        narrowed, reason = cut(wide, *self._bounds[name], ceiling)
+        low, high = self.bounds_now(study, name) if is_rates(wide) else self._bounds[name]
+        if (low, high) != self._noted[name]:
+            note_widened(study, name, self._bounds[name], (low, high))
+            self._noted[name] = low, high
+        ceiling = math.inf
+        if is_rates(wide) and not fixed:
+            ceiling = ceiling_of(whole_study(study).get_trials(deepcopy=False), name, low, high)
+        narrowed, reason = cut(wide, low, high, ceiling)
         if reason:
             self._warn(name, "kept", f"{reason}.")
-            _set_unused(study, name, reason)
+            set_unused(study, name, reason)
         elif isinstance(wide, FloatDistribution) and not wide.log and not wide.single():
             self._warn(
                 name,
@@ -264,7 +300,7 @@ class NarrowedSampler(BaseSampler):
         for other in study.get_trials(deepcopy=False) if unseen else ():
             unseen -= set(other.params)
         for name in sorted(unseen):
-            _set_unused(study, name, "no trial suggested it")
+            set_unused(study, name, "no trial suggested it")
             self._warn(
                 name,
                 "unused",
@@ -273,7 +309,7 @@ class NarrowedSampler(BaseSampler):
             )
         for name in came_up & set(listed):
             if listed[name] == "no trial suggested it":
-                _set_unused(study, name, None)
+                set_unused(study, name, None)
 
     def _warn(self, name: str, kind: str, message: str) -> None:
         if (name, kind) not in self._warned:
@@ -293,41 +329,21 @@ def _holds(distribution: BaseDistribution | None, value: Any) -> bool:
     return bool(distribution.low <= value <= distribution.high)
 
 
-def _set_unused(study: optuna.Study, name: str, reason: str | None) -> None:
-    study = whole_study(study)
-    listed = dict(study.user_attrs.get(UNUSED, {}))
-    if listed.get(name) == reason:
-        return
-    if reason is None:
-        listed.pop(name)
-    else:
-        listed[name] = reason
-    study.set_user_attr(UNUSED, listed)
+def narrow_sampler(
+    study: optuna.Study, name: str, bounds: tuple[float, float], *, widen: bool
+) -> None:
+    """Wrap a study's sampler, or add bounds to those that it has.
 
-
-def _as_pair(entry: Any, name: str) -> tuple[float, float]:
-    if isinstance(entry, LearningRateBounds):
-        return entry.low, entry.high
-    kinds = "LearningRateBounds or a pair (low, high)"
-    return check_pair(entry, f"bounds[{name!r}]", kinds=kinds, example="(1e-4, 1e-2)")
-
-
-def _refuse_grid(sampler: BaseSampler) -> None:
-    if not isinstance(sampler, BaseSampler):
-        raise TypeError(
-            f"`base_sampler` must be an optuna sampler, but got {type(sampler).__name__}; "
-            "pass e.g. optuna.samplers.TPESampler()."
-        )
-    if any(isinstance(inner, GridSampler) for inner in _nested(sampler)):
-        raise TypeError(
-            "`base_sampler` must draw inside the range it is given, but GridSampler draws "
-            "from its own grid only; give GridSampler a grid inside the bounds, or use "
-            "another sampler."
-        )
-
-
-def _nested(sampler: Any) -> Iterator[Any]:
-    """Give a sampler and those that it wraps."""
-    while sampler is not None:
-        yield sampler
-        sampler = inner_sampler(sampler)
+    Args:
+        study: The study.
+        name: The parameter.
+        bounds: Its bounds, in place of those that it may have had.
+        widen: Whether they may widen.
+    """
+    base = study.sampler
+    others: dict[str, tuple[float, float]] = {}
+    widens = {name} if widen else set()
+    if isinstance(base, NarrowedSampler):
+        others, widens = base.bounds, widens | (base.widens - {name})
+        base = base.base_sampler
+    study.sampler = NarrowedSampler({**others, name: bounds}, base, widens)

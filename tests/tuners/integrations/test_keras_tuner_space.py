@@ -73,7 +73,7 @@ def wide(hp):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_tuner_stays_inside(make, narrow, kind):
     tuner = make(wide, kind)
-    assert narrow(tuner, BOUNDS) is tuner
+    assert narrow(tuner, BOUNDS, widen=False) is tuner
     tuner.search(verbose=0)
     rates = rates_of(tuner)
     assert len(rates) >= 5
@@ -106,7 +106,7 @@ def conditional(hp):
 )
 @pytest.mark.filterwarnings("ignore:.*sampled linearly:UserWarning")
 def test_every_spelling_is_found(make, narrow, space, names):
-    tuner = narrow(make(space, max_trials=8, seed=1), BOUNDS)
+    tuner = narrow(make(space, max_trials=8, seed=1), BOUNDS, widen=False)
     tuner.search(verbose=0)
     for name in names:
         assert rates_of(tuner, name)
@@ -245,7 +245,7 @@ def test_a_resumed_search_is_narrowed(make, narrow, kind):
     assert done >= 4
     if kind == "Hyperband":
         tuner.oracle.hyperband_iterations = 2  # KerasTuner resumes with the number on disk
-    narrow(narrow(tuner, BOUNDS), BOUNDS, "choice_rate")
+    narrow(narrow(tuner, BOUNDS, widen=False), BOUNDS, "choice_rate", widen=False)
     tuner.search(verbose=0)
     fresh = list(tuner.oracle.trials.values())[done:]
     assert fresh
@@ -440,7 +440,7 @@ def test_a_rate_behind_a_choice_is_found(make, narrow, kind, name, caplog):
     options = {} if kind == "Hyperband" else {"max_trials": 16}
     tuner = make(branches, kind, seed=1, **options)
     state = random.getstate()
-    narrow(tuner, BOUNDS, name)
+    narrow(tuner, BOUNDS, name, widen=False)
     assert random.getstate() == state
     assert f"{name}: comes up only with {{'optimizer': 'adam'" in caplog.text
     tuner.search(verbose=0)
@@ -450,7 +450,7 @@ def test_a_rate_behind_a_choice_is_found(make, narrow, kind, name, caplog):
 
 
 def test_a_rate_that_comes_up_yet_later_is_narrowed_once_it_has(make, narrow):
-    tuner = narrow(make(branches, max_trials=30, seed=0), BOUNDS, "adam_rate")
+    tuner = narrow(make(branches, max_trials=30, seed=0), BOUNDS, "adam_rate", widen=False)
     tuner.search(verbose=0)
     assert entry_of(tuner, "two/adam_rate").max_value == 1e-2
     first, *others = rates_of(tuner, "two/adam_rate")
@@ -563,7 +563,7 @@ def test_a_rate_given_by_its_exponent(make, narrow, kind, case):
 @pytest.mark.parametrize(("low", "high", "sign"), [(-5.0, 0.0, 1), (0.0, 6.0, -1)])
 def test_a_continuous_exponent(make, narrow, low, high, sign):
     tuner = make(lambda hp: hp.Float("lr_exp", low, high), max_trials=8)
-    rates = {"baseline": 0.05, "transform": lambda value: 10 ** (sign * value)}
+    rates = {"baseline": 0.05, "widen": False, "transform": lambda value: 10 ** (sign * value)}
     entry = entry_of(narrow(tuner, BOUNDS, "lr_exp", **rates), "lr_exp")
     ends = sorted((sign * -3, sign * -2))
     assert [entry.min_value, entry.max_value] == pytest.approx(ends)

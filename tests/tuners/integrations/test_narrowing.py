@@ -12,7 +12,7 @@ import pytest
 from search_spaces import LearningRateBounds
 from tuners import LossCurve, NarrowedSampler, narrow
 from tuners.integrations.narrowing import as_bounds
-from tuners.integrations.optuna_sampler import UNUSED
+from tuners.integrations.notes import UNUSED
 from tuners.study.recording import recorded_bounds, recorded_curves
 
 BOUNDS = LearningRateBounds(1e-4, 1e-2, 2e-3, "ok", "by hand", declared=(1e-5, 1.0))
@@ -56,11 +56,11 @@ def test_on_a_study_loaded_again(tmp_path: Path) -> None:
     address = f"sqlite:///{tmp_path}/study.db"
     for n_trials in (1, 3):
         study = optuna.create_study(storage=address, study_name="mine", load_if_exists=True)
-        narrow(study, BOUNDS, baseline=np.float64(0.5))
+        narrow(study, BOUNDS, baseline=np.float64(0.5), widen=False)
         study.optimize(objective, n_trials=n_trials)
     assert roles(study) == ["suggestion", "baseline", "", ""]
     resumed = optuna.load_study(storage=address, study_name="mine")
-    resumed.sampler = NarrowedSampler.from_study(resumed)
+    resumed.sampler = NarrowedSampler.from_study(resumed, widen=False)
     resumed.optimize(objective, n_trials=4)
     assert all(1e-4 <= trial.params["learning_rate"] <= 1e-2 for trial in resumed.trials[2:])
 
@@ -108,6 +108,8 @@ def test_refuses() -> None:
     for baseline in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(ValueError, match="`baseline` must be positive and finite"):
             narrow(study, BOUNDS, baseline=baseline)
+    with pytest.raises(ValueError, match="`widen` must be True or False, but got 'no'; pass False"):
+        narrow(study, BOUNDS, widen="no")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="`add_missing` is for a KerasTuner tuner"):
         narrow(study, BOUNDS, add_missing=True)
     with pytest.raises(ValueError, match="`transform` is for a KerasTuner tuner; let an Optuna"):
@@ -263,7 +265,8 @@ def test_nothing_is_tried_that_the_objective_does_not_take(kind, storage, tmp_pa
 
 def test_choices_are_narrowed_to_those_inside() -> None:
     for sampler in (optuna.samplers.TPESampler(seed=0), optuna.samplers.RandomSampler(seed=0)):
-        study = narrow(optuna.create_study(sampler=sampler), BOUNDS, baseline=0.1)
+        study = optuna.create_study(sampler=sampler)
+        narrow(study, BOUNDS, baseline=0.1, widen=False)
         study.optimize(lambda t: -t.suggest_categorical("learning_rate", RATES), n_trials=20)
         rates = [trial.params["learning_rate"] for trial in study.trials]
         assert roles(study)[:3] == ["suggestion", "baseline", ""]

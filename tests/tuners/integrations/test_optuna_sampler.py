@@ -24,7 +24,8 @@ from optuna.samplers import (
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase
 
 from search_spaces import LearningRateBounds
-from tuners.integrations.optuna_sampler import UNUSED, NarrowedSampler
+from tuners.integrations.notes import UNUSED
+from tuners.integrations.optuna_sampler import NarrowedSampler
 from tuners.study.recording import record
 
 BOUNDS = {"learning_rate": (1e-4, 3e-2)}
@@ -116,7 +117,7 @@ def test_stays_inside_with_hyperband_and_two_jobs() -> None:
         return objective(trial)
 
     study = optuna.create_study(
-        sampler=NarrowedSampler({**BOUNDS, "missing": (1.0, 2.0)}, TPESampler(seed=0)),
+        sampler=NarrowedSampler({**BOUNDS, "missing": (1.0, 2.0)}, TPESampler(seed=0), widen=False),
         pruner=optuna.pruners.HyperbandPruner(max_resource=9),
     )
     # the name is looked for outside the pruner's bracket too
@@ -140,7 +141,7 @@ def test_same_seed_same_trials_and_pickles() -> None:
 
 def test_one_value_grid_and_dynamic_ranges() -> None:
     bounds = {"one": (1e-3, 1e-3), "grid": (0.12, 0.58), "edge": (1e-9, 2e-3)}
-    study = optuna.create_study(sampler=NarrowedSampler(bounds, BASES["tpe"]()))
+    study = optuna.create_study(sampler=NarrowedSampler(bounds, BASES["tpe"](), widen=False))
 
     def suggests(trial: optuna.Trial) -> float:
         one = trial.suggest_float("one", 1e-5, 1.0, log=True)
@@ -162,7 +163,8 @@ def test_one_value_grid_and_dynamic_ranges() -> None:
 
 
 def test_a_linear_float_warns_once() -> None:
-    study = optuna.create_study(sampler=NarrowedSampler({"rate": (0.01, 0.02)}, RandomSampler()))
+    sampler = NarrowedSampler({"rate": (0.01, 0.02)}, RandomSampler(), widen=False)
+    study = optuna.create_study(sampler=sampler)
     with pytest.warns(UserWarning, match="without log=True") as caught:
         study.optimize(lambda trial: trial.suggest_float("rate", 0.0, 1.0), n_trials=5)
     assert len(caught) == 1
@@ -187,7 +189,7 @@ def test_other_types_are_left_alone_and_noted() -> None:
 @pytest.mark.parametrize("base", BASES)
 def test_choices_are_drawn_inside_with_every_sampler(base: str) -> None:
     choices = [1e-5, 1e-4, 1e-3, 1e-2, 0.1]
-    study = optuna.create_study(sampler=NarrowedSampler(BOUNDS, BASES[base]()))
+    study = optuna.create_study(sampler=NarrowedSampler(BOUNDS, BASES[base](), widen=False))
 
     def suggests(trial: optuna.Trial) -> float:
         trial.suggest_float("decay", 0.0, 0.1)
@@ -375,3 +377,6 @@ def test_bad_arguments() -> None:
         NarrowedSampler({"rate": 0.1}, RandomSampler())  # type: ignore[dict-item]
     with pytest.raises(ValueError, match=r"`bounds\['rate'\]` must hold 0 < low <= high"):
         NarrowedSampler({"rate": (0.1, 0.01)}, RandomSampler())
+    for widen in ("learning_rate", ["rate"], None):
+        with pytest.raises(ValueError, match=r"`widen` must be True, .* among \['learning_rate'\]"):
+            NarrowedSampler(BOUNDS, RandomSampler(), widen)  # type: ignore[arg-type]
