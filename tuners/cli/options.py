@@ -177,9 +177,7 @@ class JobOptions:
     epochs: Epochs = 30
     splits: Annotated[
         int,
-        _work(
-            metavar="N", callback=_count, help="Splits of every trial, with --trials."
-        ),
+        _work(metavar="N", callback=_count, help="Splits of every trial, with --trials."),
     ] = 4
     pairs: Pairs = 30
     seed: Seed = 0
