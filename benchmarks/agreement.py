@@ -92,7 +92,12 @@ def _holds(world: World, ends: tuple[float, float]) -> bool:
 
 
 def gather(tasks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the measures of the real jobs, and how far their replays lie from them."""
+    """Return the measures of the real jobs, and how far their replays lie from them.
+
+    A task without a rate whose test loss is finite on every split cannot be judged.
+    """
+    unjudged = [task["task"] for task in tasks if not np.isfinite(task["floor"]).all()]
+    tasks = [task for task in tasks if task["task"] not in unjudged]
     real = np.minimum([excess for task in tasks for excess in task["real"]], HUGE)
     reach = np.minimum([excess for task in tasks for excess in task["floor"]], CUT)
     costs = [cost for task in tasks for cost in task["costs"]]
@@ -110,6 +115,7 @@ def gather(tasks: list[dict[str, Any]]) -> dict[str, Any]:
     count = np.sqrt(len(tasks))
     return {
         "tasks": tasks,
+        "unjudged": unjudged,
         "mean": float(cut.mean()),
         "mean_interval": interval(cut, sets),
         "floor": float(reach.mean()),

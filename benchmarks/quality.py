@@ -339,6 +339,8 @@ def main() -> None:
         for task in stored_tasks(aside=options.set_aside)
         if not options.tasks or task.name in options.tasks
     ]
+    unjudged = [n for n in names if not load_truth(n, finished=options.set_aside).judges]
+    names = [name for name in names if name not in unjudged]
     known = {} if options.again else kept.load()
     work = [
         (name, options.methods, options.set_aside, {k: v for k, v in known.items() if name in k})
@@ -357,6 +359,7 @@ def main() -> None:
         for kind in ("short trainings", "ramp")
     }
     results["floor"] = summary([row for truth in truths for row in floor(truth)])
+    results["unjudged"] = unjudged
     results["seconds"] = time.perf_counter() - started
     results["seconds_of"] = read("seconds")["results"]
     show(results)

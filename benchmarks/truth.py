@@ -119,6 +119,11 @@ class Truth:
         test = np.take_along_axis(self.test_loss, found.argmin(axis=2)[..., None], axis=2)[..., 0]
         return np.where(np.isfinite(found).any(axis=2) & np.isfinite(test), test, np.inf)
 
+    @property
+    def judges(self) -> bool:
+        """Whether some rate has a finite test loss on every split; else no mean can judge."""
+        return bool(np.isfinite(self.reached).all(axis=1).any())
+
     @cached_property
     def kept_last(self) -> Values:
         """The test loss after the last epoch, (rates, splits); inf where there is none."""

@@ -10,11 +10,14 @@ from search_spaces import LearningRateBounds, TuningTask, wine_task
 from tuners import (
     Choice,
     Comparison,
+    LearningRateRace,
     LearningRateRangeTest,
     LossCurve,
     NarrowedSampler,
     OptunaOracle,
     PopulationTuner,
+    RacePruner,
+    RaceSampler,
     TrainingRecord,
     choose,
     compare,
@@ -60,6 +63,12 @@ def main(model: Any, tuner: Any, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any
     trained: TrainingRecord = train(own, [1e-3, 1e-2], [0, 1], epochs=3)
     print(trained.best(), trained.scores(), trained.how)
     found: optuna.Study = search(task, bounds, trials=4, epochs=5, splits=2, curve=curve)
+    raced: optuna.Study = search(task, bounds, budget=12, epochs=5)
+    race = LearningRateRace((1e-5, 1.0), budget=12, baseline=1e-3, epochs=5)
+    while not race.done:
+        race.tell([[rate + split] * 3 for rate, split, share in race.ask() if share > 0])
+    print(raced.trials, race.choice, race.cost, race.bounds.low, race.to_dict())
+    optuna.create_study(sampler=RaceSampler(bounds, baseline=1e-3), pruner=RacePruner())
     choice: Choice = choose(found)
     low, high = choice.plateau
     print(low, high, choice.baseline_inside)

@@ -392,7 +392,7 @@ def report(run: Run, *, stopped: bool = False) -> int:
         known = recorded_comparison(study)
         pairs = f"{(known and known.pairs) or 'no'} pairs"
         screen.print(
-            f"This run was complete: {told}, {pairs}. Nothing was trained; the report is "
+            f"This run was complete: {told} and {pairs}. Nothing was trained; the report is "
             "written again.",
             "",
         )
