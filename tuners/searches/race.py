@@ -10,9 +10,9 @@ A race has four stages, each of which is a function of the scores that are known
 4. The same on further splits, while the budget pays for them and they cannot be told apart.
 
 The choice is the lowest mean over the splits of stages 3 and 4: whoever was lucky on the splits
-that made it a finalist meets fresh ones there. On the 95 tasks that the benchmarks develop on, a
-mean that counts the first splits too chose rates 5.2 % above the best at 10 trainings, this one
-4.2 %; the test losses of four splits choose 3.5 %.
+that made it a finalist meets fresh ones there. In sketches on the 95 tasks that the benchmarks develop on,
+a mean that counts the first splits too chose rates 5.2 % above the best at 10 trainings, fresh ones
+4.2 %; the test losses of four splits choose 3.5 %. What the race itself does: docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike
 from search_spaces._input import InputError, check_pair, check_rate, check_whole, is_number
 from search_spaces.learning_rate import LearningRateBounds
 from tuners.curves.bounds import read_bounds
+from tuners.curves.sweep import LARGEST_SHARE, SHARE, sweep_rates
 from tuners.training.records import lowest_mean, score_window
 
 # Decades between the places. Replayed on the tasks developed on: quarters cost two trainings more
@@ -36,9 +37,7 @@ from tuners.training.records import lowest_mean, score_window
 PLACES = 0.5
 # Decades from the centre to its neighbours: half of the distance of the places, whose gaps it fills
 FINEST = PLACES / 2
-SURVIVORS = 3  # with two of them 4.8 % at 9.5 trainings, with three 4.2 % at 10.5
-# Of a training: a short one. A tenth of it: 0.54 decades from the best rate for 0.58, twice as dear
-SHORT, LONGEST = 1 / 20, 1 / 10
+SURVIVORS = 3  # in the sketches: two of them 4.8 % at 9.5 trainings, three 4.2 % at 10.5
 EQUAL = 0.01  # share of the loss below which two rates are one
 SAME = 0.02  # decades below which two rates are one
 
@@ -347,7 +346,7 @@ class LearningRateRace:
     @property
     def share(self) -> float:
         """Share of a training that a short one is."""
-        return SHORT if self.epochs is None else min(max(SHORT, 1 / self.epochs), LONGEST)
+        return SHARE if self.epochs is None else min(max(SHARE, 1 / self.epochs), LARGEST_SHARE)
 
     @property
     def cost(self) -> float:
@@ -460,8 +459,8 @@ class LearningRateRace:
     def _test(self) -> list[float]:
         low, high = self.declared
         paid = int((self.budget - 1) / self.share + 1e-9)  # so that a full training is left
-        gaps = max(min(round(math.log10(high / low) / PLACES), paid - 1), 4)
-        rates = [min(max(tidy(rate), low), high) for rate in np.geomspace(low, high, gaps + 1)]
+        swept = sweep_rates(self.declared, most=paid)
+        rates = [min(max(tidy(rate), low), high) for rate in swept]
         return list(dict.fromkeys(rates))
 
     @property
