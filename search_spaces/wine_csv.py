@@ -218,6 +218,7 @@ def _read_column(cells: pd.Series[Any], lines: list[int], name: str) -> pd.Serie
         rule = "hold finite numbers"
         values = pd.to_numeric(given, errors="coerce").astype("float64")
         good = values.abs() <= _LARGEST
+        values[good] = given[good].map(float)  # pandas may miss the last bit of a number
     for place in (given.notna() & ~good).to_numpy().nonzero()[0][:1]:
         raise InputError(
             f"The column {cells.name!r} of {name} must {rule}, but line {lines[place]} has "

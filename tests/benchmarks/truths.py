@@ -26,7 +26,7 @@ def make_truth(splits: int = 8, **changes: Any) -> Truth:
     diverged = np.repeat((RATES >= 0.99)[:, None], splits, axis=1)
     loss = np.where(diverged[..., None], np.nan, loss)
     steps = np.geomspace(1e-7, 1e2, 60)
-    falls = 2 - 1 / (1 + (0.01 / steps) ** 2) + (steps / 0.5) ** 2
+    falls = 2 - 1 / (1 + (0.002 / steps) ** 2) + (steps / 0.1) ** 2
     noise = 0.002 * np.random.default_rng(0).standard_normal((len(steps), 8))
     values: dict[str, Any] = {
         "name": "valley",

@@ -10,9 +10,10 @@ A race has four stages, each of which is a function of the scores that are known
 4. The same on further splits, while the budget pays for them and they cannot be told apart.
 
 The choice is the lowest mean over the splits of stages 3 and 4: whoever was lucky on the splits
-that made it a finalist meets fresh ones there. In sketches on the 95 tasks that the benchmarks develop on,
-a mean that counts the first splits too chose rates 5.2 % above the best at 10 trainings, fresh ones
-4.2 %; the test losses of four splits choose 3.5 %. What the race itself does: docs/benchmarks.md.
+that made it a finalist meets fresh ones there. In sketches on the 95 tasks that the benchmarks
+develop on, a mean that counts the first splits too chose rates 5.2 % above the best at 10
+trainings, fresh ones 4.2 %; the test losses of four splits choose 3.5 %. What the race itself does
+stands in docs/benchmarks.md.
 """
 
 from __future__ import annotations

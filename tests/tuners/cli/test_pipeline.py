@@ -18,7 +18,6 @@ from run_search import do_job
 from tuners.cli.console import Screen
 from tuners.cli.options import JobOptions
 from tuners.cli.run_folder import locked
-from tuners.range_tests.runner import ramp_size
 
 pytestmark = pytest.mark.slow
 
@@ -343,8 +342,8 @@ def test_the_plan_is_printed_and_nothing_is_written(
     # 60 rows at batch 10 are 6 steps an epoch; 2 epochs; 2 splits; 2 arms of 2 pairs
     assert (parts["search"]["lanes"], parts["search"]["steps"]) == (4, 12)
     assert (parts["comparison"]["lanes"], parts["comparison"]["epochs"]) == (4, 2)
-    assert parts["range test"]["lanes"] == 2
-    assert parts["range test"]["steps"] == ramp_size(2, 6, 2)[0]
+    # 11 rates on the 2 splits of SMALL, a tenth of a training's 12 steps each
+    assert (parts["range test"]["lanes"], parts["range test"]["steps"]) == (22, 1)
     assert 0 < plan["seconds_to_load"] < plan["seconds_at_least"] <= plan["seconds"]
     assert plan["how"] == "population"
     assert run_search.main([*SMALL, *BOUNDS, "--out", "planned", "--dry-run"]) == 0
