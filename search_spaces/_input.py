@@ -186,5 +186,19 @@ def check_pair(
     return check_range(low, high, name)
 
 
+def check_declared(pair: Any) -> tuple[float, float]:
+    """Return the range of rates that a user allows, once it is a pair with `low < high`.
+
+    Raises:
+        InputError: It is none.
+    """
+    low, high = check_pair(pair, "declared")
+    if low == high:
+        raise InputError(
+            f"`declared` must hold low < high, but both are {low:g}; pass e.g. (1e-5, 1.0)."
+        )
+    return low, high
+
+
 def _with(value: object, cure: str) -> str:
     return f"{value!r}; {cure}" if cure else f"{value!r}"

@@ -181,3 +181,15 @@ class LearningRateBounds:
             elif field.name in plain:
                 arguments[field.name] = plain[field.name]
         return cls(**arguments)
+
+
+def bounds_of(pair: tuple[float, float]) -> LearningRateBounds:
+    """Return bounds that a user gave as a checked pair, with the middle of its decades to try.
+
+    Example:
+        >>> bounds_of((1e-4, 1e-2)).suggestion
+        0.001
+    """
+    low, high = pair
+    middle = float(f"{math.sqrt(low) * math.sqrt(high):.12g}")
+    return LearningRateBounds(low, high, min(max(middle, low), high), "ok", "Given by the user.")

@@ -5,6 +5,7 @@ import importlib.util
 from search_spaces._input import (
     InputError,
     check_choice,
+    check_declared,
     check_pair,
     check_range,
     check_rate,
@@ -18,6 +19,7 @@ from search_spaces._input import (
 __all__ = [
     "InputError",
     "check_choice",
+    "check_declared",
     "check_pair",
     "check_range",
     "check_rate",

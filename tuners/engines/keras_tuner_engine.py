@@ -20,9 +20,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sklearn.exceptions import ConvergenceWarning
 
 from search_spaces.learning_rate import LearningRateBounds
-from tuners.engines.costs import record_search_cost
 from tuners.integrations.keras_tuner_population import PopulationTuner
 from tuners.integrations.keras_tuner_space import begin_with
+from tuners.searches.costs import record_search_cost
 from tuners.searches.plan import SearchPlan
 from tuners.study.heartbeat import at_work
 from tuners.study.recording import record_facts, recorded_facts
@@ -137,7 +137,6 @@ class StudyTuner(PopulationTuner):
         width = self.lanes * len(seeds) if stacked else len(rates)
         total = plan.trials * len(seeds) * plan.epochs
         before = done * len(seeds) * plan.epochs
-        tell = plan.on_epoch
         record = (train if plan.pool is None else plan.pool.train)(
             self.branch.task,
             np.resize(rates, width),
@@ -146,7 +145,7 @@ class StudyTuner(PopulationTuner):
             how=plan.how,
             objective=plan.objective,
             direction=plan.direction,
-            on_epoch=None if tell is None else lambda n, _: tell(min(before + n, total), total),
+            on_epoch=plan.progress(before, total),
         )
         if record.interrupted:
             raise KeyboardInterrupt

@@ -9,7 +9,6 @@ are not trained again. With one process the study then equals that of an uninter
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +18,10 @@ from optuna.pruners import NopPruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from tuners.engines.costs import record_search_cost
 from tuners.engines.pruning import Pruning, Rehearsal, rehearse
 from tuners.engines.samplers import make_sampler
 from tuners.integrations.optuna_sampler import NarrowedSampler
+from tuners.searches.costs import record_search_cost
 from tuners.searches.plan import Branch, SearchPlan
 from tuners.study import work_queue
 from tuners.study.heartbeat import at_work
@@ -143,7 +142,7 @@ def _train_batch(work: Work, plan: SearchPlan, members: list[Member]) -> None:
             how=plan.how,
             objective=plan.objective,
             direction=plan.direction,
-            on_epoch=_progress(plan, done),
+            on_epoch=plan.progress(done, plan.trials * plan.splits * plan.epochs),
             stop_lanes=pruning,
             width=min(plan.batch, plan.trials) * len(seeds),
         )
@@ -158,13 +157,6 @@ def _train_batch(work: Work, plan: SearchPlan, members: list[Member]) -> None:
     for result in sorted(results, key=lambda result: result[0].frozen.number):
         _tell(work.study, plan, rehearsal, *result)
     _record_cost(work, plan)
-
-
-def _progress(plan: SearchPlan, before: int) -> Callable[[int, int], None] | None:
-    if plan.on_epoch is None:
-        return None
-    tell, total = plan.on_epoch, plan.trials * plan.splits * plan.epochs
-    return lambda done, _: tell(min(before + done, total), total)
 
 
 def _tell(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import optuna
 
-from search_spaces.learning_rate import LearningRateBounds
+from search_spaces.learning_rate import LearningRateBounds, bounds_of
 from tuners._checks import InputError, check_pair, check_rate, is_from
 from tuners.integrations.optuna_sampler import QUEUED, narrow_sampler
 from tuners.study.recording import record
@@ -190,9 +189,7 @@ def as_bounds(bounds: Any) -> tuple[LearningRateBounds, LossCurve | None]:
     if callable(getattr(bounds, "bounds", None)):
         return bounds.bounds(), bounds
     kinds = "LearningRateBounds, a LossCurve or a pair (low, high)"
-    low, high = check_pair(bounds, "bounds", kinds=kinds, example="(1e-4, 1e-2)")
-    middle = min(max(float(f"{math.sqrt(low * high):.12g}"), low), high)
-    return LearningRateBounds(low, high, middle, "ok", "Given by the user."), None
+    return bounds_of(check_pair(bounds, "bounds", kinds=kinds, example="(1e-4, 1e-2)")), None
 
 
 def queue_once(study: optuna.Study, name: str, rate: float, role: str) -> None:

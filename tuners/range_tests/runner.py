@@ -17,7 +17,7 @@ from search_spaces.task import TuningTask
 from tuners._checks import (
     InputError,
     check_choice,
-    check_pair,
+    check_declared,
     check_range,
     check_whole,
     require_keras,
@@ -137,11 +137,7 @@ def range_test(
     require_keras("range_test")
     check_choice(mode, tuple(SEEDS), "mode")
     if declared is not None:
-        low, high = declared = check_pair(declared, "declared")
-        if low == high:
-            raise InputError(
-                f"`declared` must hold low < high, but both are {low:g}; pass e.g. (1e-5, 1.0)."
-            )
+        declared = check_declared(declared)
     if steps is not None:
         check_whole(steps, "steps", 2)
         if mode != "ramp":

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.pruners import BasePruner
+from optuna.trial import FrozenTrial
 
 from search_spaces.learning_rate import LearningRateBounds
 from search_spaces.task import TuningTask
 from tuners.curves.loss_curve import LossCurve
+from tuners.study.schema import STALE
 from tuners.training.pool import TrainingPool
 from tuners.training.records import Direction, How
 
@@ -53,6 +55,10 @@ class Branch:
     def declared(self) -> tuple[float, float]:
         """The range that the study stores: what was declared, else the bounds."""
         return self.bounds.declared or (self.bounds.low, self.bounds.high)
+
+    def owns(self, trial: FrozenTrial) -> bool:
+        """Whether a trial of the study is one of its rates, and counts."""
+        return self.parameter in trial.params and trial.user_attrs.get("role") != STALE
 
     def given_rates(self) -> dict[str, float]:
         """Return the rates that are trained first, by the role of their trials.
@@ -119,6 +125,16 @@ class SearchPlan:
     def tasks(self) -> list[TuningTask]:
         """The tasks of all branches."""
         return [branch.task for branch in self.branches]
+
+    def progress(self, before: int, total: int) -> Callable[[int, int], None] | None:
+        """Return what tells `on_epoch` of a training's lane-epochs; None where nobody listens.
+
+        Args:
+            before: Lane-epochs that were done before it.
+            total: Of the whole search.
+        """
+        tell = self.on_epoch
+        return None if tell is None else lambda done, _: tell(min(before + done, total), total)
 
     def settings(self) -> dict[str, Any]:
         """Return what the plan adds to `opening.asked_settings`, as plain values."""

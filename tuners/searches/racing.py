@@ -9,9 +9,7 @@ A rate that somebody queued on the study is a further place, over and above the 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,25 +17,23 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from search_spaces._input import InputError, is_number
+from search_spaces._input import InputError
+from tuners.searches.costs import write_cost
 from tuners.searches.plan import Branch, SearchPlan
-from tuners.searches.race import Course, leaders, next_trainings, same, spent
+from tuners.searches.queued import Entry, leave_out, queued_entries, take_queued
 from tuners.searches.sampler import SPLIT, RacePruner, RaceSampler, course_of, race_scores
+from tuners.searches.stages import Course, leaders, next_trainings, same, spent
 from tuners.study.heartbeat import at_work
 from tuners.study.optuna_private import (
-    fixed_values,
     running_trial,
     storage_of,
     study_id,
-    take_waiting_trial,
     write_report,
 )
 from tuners.study.recording import record_facts
 from tuners.study.schema import (
     CONTINUES,
     EXTRA,
-    GRADIENT_STEPS,
-    STALE,
     continued,
     merged_attributes,
     trial_attributes,
@@ -50,23 +46,6 @@ ALONE = "a race has one process that decides"
 # Lanes of a program. A round has three or four trainings, a walk one: with one width there is one
 # compilation, and a walk of one pays for four lanes, which takes less time than compiling another.
 WIDTH = 4
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One training of a round.
-
-    Args:
-        branch: Whose task.
-        rate: Its rate.
-        split: Which split, from 0.
-        queued: The trial that somebody queued for it, None for none.
-    """
-
-    branch: Branch
-    rate: float
-    split: int
-    queued: FrozenTrial | None = None
 
 
 def run(study: optuna.Study, plan: SearchPlan) -> None:
@@ -113,7 +92,7 @@ def next_round(study: optuna.Study, plan: SearchPlan) -> list[Entry]:
     Several tasks share the budget. Each races on two splits with its part of it; then one that is
     worse than the leader on both leaves, and what it did not spend is the others'.
     """
-    if queued := _queued(study, plan):
+    if queued := queued_entries(study, plan):
         return queued
     branches = plan.branches
     if len(branches) == 1:
@@ -127,60 +106,6 @@ def next_round(study: optuna.Study, plan: SearchPlan) -> list[Entry]:
         wanted = [entry for branch in alive for entry in _asked(study, branch, share)]
     left = int(_left(study, plan) + 1e-9) - sum(_spent(study, branch) for branch in branches)
     return wanted[: max(left, 0)]
-
-
-def _queued(study: optuna.Study, plan: SearchPlan) -> list[Entry]:
-    """Return the rates that somebody queued on the study, as entries of the first split."""
-    found: list[Entry] = []
-    for trial in study.get_trials(deepcopy=False):
-        values = fixed_values(trial)
-        if not values or trial.state.is_finished() or trial.intermediate_values:
-            continue
-        entry = _entry_of(plan, trial, values)
-        if isinstance(entry, Entry) and any(
-            each.branch is entry.branch and same(each.rate, entry.rate)
-            for each in [*found, *_begun(study, plan, trial)]
-        ):
-            entry = f"{entry.rate:g} is a trial already"
-        if isinstance(entry, Entry):
-            found.append(entry)
-            continue
-        warnings.warn(
-            f"Trial {trial.number}, which was queued, is left out: {entry}.", stacklevel=5
-        )
-        take_waiting_trial(study, trial)
-        _leave_out(study, trial)
-    return found
-
-
-def _entry_of(plan: SearchPlan, trial: FrozenTrial, values: dict[str, Any]) -> Entry | str:
-    """Return what a queued trial asks for, or why it cannot be raced."""
-    for branch in plan.branches:
-        rate: Any = values.get(branch.parameter)
-        if not is_number(rate) or values.get("optimizer") != branch.label:
-            continue
-        low, high = branch.declared
-        if not low <= rate <= high:
-            return f"{rate:g} lies outside of the declared range, {low:g} to {high:g}"
-        return Entry(branch, float(rate), 0, trial)
-    names = "" if plan.branches[0].label is None else "optimizer and "
-    return f"it must hold {names}{' or '.join(each.parameter for each in plan.branches)}"
-
-
-def _begun(study: optuna.Study, plan: SearchPlan, but: FrozenTrial) -> list[Entry]:
-    trials = study.get_trials(deepcopy=False)
-    return [
-        Entry(branch, each.params[branch.parameter], 0)
-        for branch in plan.branches
-        for each in trials
-        if _belongs(each, branch) and each.number != but.number
-    ]
-
-
-def _leave_out(study: optuna.Study, trial: FrozenTrial) -> None:
-    running = running_trial(study, trial)
-    running.set_user_attr("role", STALE)
-    study.tell(running, state=TrialState.FAIL)
 
 
 def _range_tests(plan: SearchPlan) -> float:
@@ -205,12 +130,8 @@ def _asked(study: optuna.Study, branch: Branch, budget: float) -> list[Entry]:
 
 
 def _scores(study: optuna.Study, branch: Branch) -> dict[float, dict[int, float]]:
-    trials = [each for each in study.get_trials(deepcopy=False) if _belongs(each, branch)]
+    trials = [each for each in study.get_trials(deepcopy=False) if branch.owns(each)]
     return race_scores(trials, branch.parameter, study.direction)
-
-
-def _belongs(trial: FrozenTrial, branch: Branch) -> bool:
-    return branch.parameter in trial.params and trial.user_attrs.get("role") != STALE
 
 
 def _spent(study: optuna.Study, branch: Branch) -> int:
@@ -235,11 +156,11 @@ def _alive(study: optuna.Study, plan: SearchPlan) -> list[Branch]:
 def _trial_of(study: optuna.Study, plan: SearchPlan, entry: Entry) -> FrozenTrial:
     """Return the running trial of a rate: it is there, or begins now."""
     if entry.queued is not None:
-        return _take_queued(study, plan, entry, entry.queued)
+        return take_queued(study, plan, entry, entry.queued)
     own = [
         trial
         for trial in study.get_trials(deepcopy=False)
-        if _belongs(trial, entry.branch) and trial.params[entry.branch.parameter] == entry.rate
+        if entry.branch.owns(trial) and trial.params[entry.branch.parameter] == entry.rate
     ]
     if running := [each for each in own if each.state == TrialState.RUNNING]:
         return running[0]
@@ -274,19 +195,6 @@ def _template(
     )
 
 
-def _take_queued(
-    study: optuna.Study, plan: SearchPlan, entry: Entry, queued: FrozenTrial
-) -> FrozenTrial:
-    take_waiting_trial(study, queued)
-    trial = running_trial(study, queued)
-    trial.set_user_attr("role", EXTRA)
-    low, high = entry.branch.declared
-    if entry.branch.label is not None:
-        trial.suggest_categorical("optimizer", [branch.label for branch in plan.branches])
-    trial.suggest_float(entry.branch.parameter, low, high, log=True)
-    return study.get_trials(deepcopy=False)[queued.number]
-
-
 def _role(branch: Branch, rate: float) -> str:
     if same(rate, branch.baseline):
         return "baseline"
@@ -298,10 +206,12 @@ def _train(
 ) -> None:
     """Train some entries, lanes of one program for each task, and store what they reached."""
     trainer: Any = train if plan.pool is None else plan.pool.train
+    total = int(_left(study, plan) * plan.epochs)
     for branch in plan.branches:
         group = [(entry, trial) for entry, trial in entries if entry.branch is branch]
         if not group:
             continue
+        before = sum(_spent(study, each) for each in plan.branches) * plan.epochs
         record: TrainingRecord = trainer(
             branch.task,
             np.array([trial.params[branch.parameter] for _, trial in group]),
@@ -310,7 +220,7 @@ def _train(
             how=plan.how,
             objective=plan.objective,
             direction=plan.direction,
-            on_epoch=_progress(study, plan),
+            on_epoch=plan.progress(before, total),
             width=WIDTH,
         )
         if record.interrupted:
@@ -322,14 +232,6 @@ def _train(
             write_report(study, trial, entry.split, math.nan if score is None else score)
         record_facts(study, how=record.how, why=record.why, chunk_size=record.chunk_size)
         _record_cost(study, plan)
-
-
-def _progress(study: optuna.Study, plan: SearchPlan) -> Any:
-    if plan.on_epoch is None:
-        return None
-    tell, total = plan.on_epoch, int(_left(study, plan) * plan.epochs)
-    before = sum(_spent(study, branch) for branch in plan.branches) * plan.epochs
-    return lambda done, _: tell(min(before + done, total), total)
 
 
 def _end_trials(study: optuna.Study, plan: SearchPlan, wanted: Collection[Entry]) -> None:
@@ -345,7 +247,7 @@ def _end_trials(study: optuna.Study, plan: SearchPlan, wanted: Collection[Entry]
         named = leaders(scores, _course(branch, _left(study, plan))) if branch in alive else []
         going = {entry.rate for entry in wanted if entry.branch is branch}
         stage = max((split for row in scores.values() for split in row), default=0)
-        trials = [each for each in study.get_trials(deepcopy=False) if _belongs(each, branch)]
+        trials = [each for each in study.get_trials(deepcopy=False) if branch.owns(each)]
         again = continued(trials)
         for trial in trials:
             rate = trial.params[branch.parameter]
@@ -362,7 +264,7 @@ def _end_trials(study: optuna.Study, plan: SearchPlan, wanted: Collection[Entry]
 def _end(study: optuna.Study, plan: SearchPlan, frozen: FrozenTrial, won: bool) -> None:
     splits = sorted(frozen.intermediate_values)
     if not splits:  # another budget has no use for it
-        _leave_out(study, frozen)
+        leave_out(study, frozen)
         return
     attributes = merged_attributes([frozen.user_attrs[f"{SPLIT} {each}"] for each in splits])
     trial = running_trial(study, frozen)
@@ -389,13 +291,11 @@ def _record_cost(study: optuna.Study, plan: SearchPlan) -> None:
     again = continued(trials)
     for branch in plan.branches:
         for trial in trials:
-            if not _belongs(trial, branch) or trial.number in again:
+            if not branch.owns(trial) or trial.number in again:
                 continue
             for name, kept in trial.user_attrs.items():
                 if name.startswith(f"{SPLIT} "):
                     epochs += kept["epochs"]
                     steps += kept["epochs"] * batches_of(branch.task)
                     seconds += kept["seconds"]
-    facts = {"epochs_search": epochs, "steps_search": steps, "seconds_search": round(seconds, 3)}
-    record_facts(study, **facts)
-    study.set_user_attr(GRADIENT_STEPS, steps)
+    write_cost(study, epochs, steps, seconds)

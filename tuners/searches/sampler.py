@@ -14,15 +14,9 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces._input import InputError, check_rate
-from search_spaces.learning_rate import LearningRateBounds
-from tuners.searches.race import (
-    SURVIVORS,
-    Course,
-    as_course_bounds,
-    check_budget,
-    next_rates,
-    same,
-)
+from search_spaces.learning_rate import LearningRateBounds, bounds_of
+from tuners.searches.race import check_budget, given_bounds
+from tuners.searches.stages import SURVIVORS, Course, next_rates, same
 from tuners.study.schema import STALE
 
 SPLIT = "split"  # a trial's attribute "split N": what `search` keeps of its training there
@@ -44,8 +38,8 @@ class RaceSampler(BaseSampler):
             return sum(scores) / len(scores)
 
     With `RacePruner` the trials that cannot win end after a split or two. A trial that ended is not
-    taken up again, so that such a study costs more than a race in rounds, which `search` does: see
-    docs/benchmarks.md. Where the race is over, and for every other parameter, `base_sampler` draws.
+    taken up again, as it is in the rounds of `search`; what that costs: docs/benchmarks.md. Where
+    the race is over, and for every other parameter, `base_sampler` draws.
 
     Args:
         bounds: Where the race begins, `LearningRateBounds` or a pair `(low, high)`; None for the
@@ -83,7 +77,7 @@ class RaceSampler(BaseSampler):
         base_sampler: BaseSampler | None = None,
         seed: int | None = None,
     ) -> None:
-        self._bounds = as_course_bounds(bounds)
+        self._bounds = given_bounds(bounds)
         self._name, self._budget = name, check_budget(budget)
         self._baseline = None if baseline is None else check_rate(baseline, "baseline")
         if base_sampler is not None and not isinstance(base_sampler, BaseSampler):
@@ -195,7 +189,7 @@ def course_of(
 ) -> Course:
     """Return the course of a race whose range test is paid for: bounds cut to what is declared."""
     low, high = declared
-    found = bounds or LearningRateBounds(low, high, math.sqrt(low) * math.sqrt(high), "ok", "")
+    found = bounds or bounds_of(declared)
     first, middle, last = (
         min(max(rate, low), high) for rate in (found.low, found.suggestion, found.high)
     )

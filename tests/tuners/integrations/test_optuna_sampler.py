@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import pickle
-import warnings
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -24,6 +22,7 @@ from optuna.samplers import (
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase
 
 from search_spaces import LearningRateBounds
+from tests.tuners.integrations.bases import make_gp, quietly
 from tuners.integrations.notes import UNUSED
 from tuners.integrations.optuna_sampler import NarrowedSampler
 from tuners.study.recording import record
@@ -32,26 +31,13 @@ BOUNDS = {"learning_rate": (1e-4, 3e-2)}
 WIDE = optuna.distributions.FloatDistribution(1e-6, 1.0, log=True)
 
 
-def quietly(make: Callable[[], BaseSampler]) -> BaseSampler:
-    """Build a sampler without the warning that it is experimental."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return make()
-
-
-def make_gp() -> BaseSampler:
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("GPSampler needs torch")
-    return optuna.samplers.GPSampler(seed=0, n_startup_trials=3)
-
-
 BASES: dict[str, Callable[[], BaseSampler]] = {
     "random": lambda: RandomSampler(seed=0),
     "tpe": lambda: TPESampler(seed=0, n_startup_trials=3),
     "tpe univariate": lambda: TPESampler(seed=0, n_startup_trials=3, multivariate=False),
     "tpe group": lambda: quietly(lambda: TPESampler(seed=0, n_startup_trials=3, group=True)),
     "cmaes": lambda: CmaEsSampler(seed=0, n_startup_trials=1, warn_independent_sampling=False),
-    "gp": make_gp,
+    "gp": lambda: make_gp(3),
     "qmc": lambda: quietly(
         lambda: QMCSampler(seed=0, scramble=True, warn_independent_sampling=False)
     ),

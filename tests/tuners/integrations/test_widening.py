@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import math
-import warnings
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +16,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
+from tests.tuners.integrations.bases import make_gp, quietly
 from tuners import NarrowedSampler, narrow
 from tuners.integrations.notes import WIDENED
 from tuners.integrations.widening import FEWEST, finished, widened
@@ -155,19 +154,6 @@ def test_an_earlier_trial_that_ends_late_takes_nothing_back() -> None:
     assert kept.bounds_now(study, "learning_rate") == GIVEN
 
 
-def quietly(make: Callable[[], BaseSampler]) -> BaseSampler:
-    """Build a sampler without the warning that it is experimental."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return make()
-
-
-def make_gp() -> BaseSampler:
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("GPSampler needs torch")
-    return optuna.samplers.GPSampler(seed=0, n_startup_trials=5)
-
-
 # with how many trials are enough: who draws at random needs some ten for each half decade
 BASES: dict[str, tuple[Callable[[], BaseSampler], int]] = {
     "random": (lambda: RandomSampler(seed=0), 120),
@@ -177,7 +163,7 @@ BASES: dict[str, tuple[Callable[[], BaseSampler], int]] = {
         120,
     ),
     "cmaes": (lambda: CmaEsSampler(seed=0, warn_independent_sampling=False), 120),
-    "gp": (make_gp, 25),
+    "gp": (lambda: make_gp(5), 25),
 }
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import doctest
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces import TuningTask
+from tests.tuners.range_tests.small import X, Y, frozen, linear, task_of
 from tuners.range_tests import runner
 from tuners.range_tests.runner import (
     FEWEST_STEPS,
@@ -22,31 +21,6 @@ from tuners.range_tests.runner import (
     ramp_size,
     range_test,
 )
-
-GENERATOR = np.random.default_rng(0)
-X = GENERATOR.standard_normal((160, 4)).astype("float32")
-Y = (X @ np.array([1.0, -2.0, 0.5, 0.0])).astype("float32")
-
-
-def linear() -> keras.Model:
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-    return model
-
-
-def frozen() -> keras.Model:
-    """Return a model that learns nothing, so that no test of it can decide."""
-    inputs = keras.Input((4,))
-    kept = keras.layers.Dense(1, kernel_initializer="zeros")(inputs * 0.0)
-    model = keras.Model(inputs, kept - keras.ops.stop_gradient(kept))
-    model.compile("sgd", "mse")
-    return model
-
-
-def task_of(batches: int, build: Any = linear) -> TuningTask:
-    """Return a task with so many batches an epoch."""
-    rows = 8 * batches
-    return TuningTask("small", build, (X[:rows], Y[:rows]), (X[-16:], Y[-16:]), batch_size=8)
 
 
 @given(st.integers(1, 300), st.integers(1, 10_000), st.integers(1, 64))

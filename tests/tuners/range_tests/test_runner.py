@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from search_spaces import TuningTask
+from tests.tuners.range_tests.small import frozen
 from tuners.curves.loss_curve import LossCurve
 from tuners.range_tests.runner import range_test
 
@@ -202,13 +203,6 @@ def test_a_loss_that_is_nan_before_any_update_is_refused(mode) -> None:
 
 @pytest.mark.slow
 def test_a_model_that_learns_nothing_is_undecided_and_keeps_the_declared_range() -> None:
-    def frozen() -> keras.Model:
-        inputs = keras.Input((4,))
-        kept = keras.layers.Dense(1, kernel_initializer="zeros")(inputs * 0.0)
-        model = keras.Model(inputs, kept - keras.ops.stop_gradient(kept))
-        model.compile("sgd", "mse")
-        return model
-
     curve = range_test(frozen, X, Y)
     assert curve.bounds().status == "no_descent"
     assert (curve.bounds().low, curve.bounds().high) == (1e-5, 1.0)

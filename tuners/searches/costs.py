@@ -25,10 +25,12 @@ def record_search_cost(
     """
     epochs = sum(each.get("epochs", 0) for each in trials) * plan.splits
     batches = max(batches_of(branch.task) for branch in plan.branches)
-    record_facts(
-        study,
-        epochs_search=epochs,
-        steps_search=epochs * batches,
-        seconds_search=round(sum(each.get("seconds", 0.0) for each in trials), 3),
-    )
-    study.set_user_attr(GRADIENT_STEPS, epochs * batches)
+    seconds = sum(each.get("seconds", 0.0) for each in trials)
+    write_cost(study, epochs, epochs * batches, seconds)
+
+
+def write_cost(study: optuna.Study, epochs: int, steps: int, seconds: float) -> None:
+    """Write what a search has cost onto its study: epochs and gradient steps of all its lanes."""
+    facts = {"epochs_search": epochs, "steps_search": steps, "seconds_search": round(seconds, 3)}
+    record_facts(study, **facts)
+    study.set_user_attr(GRADIENT_STEPS, steps)
