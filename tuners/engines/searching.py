@@ -257,9 +257,9 @@ def _found(study: optuna.Study, plan: SearchPlan) -> str:
     ended = [each for each in every if each.state == TrialState.COMPLETE]
     trials = [each for each in ended if each.number not in again]
     if plan.budget is not None:
-        spent = recorded_facts(study).get("epochs_search", 0) / plan.epochs
+        spent = plan.tested + recorded_facts(study).get("epochs_search", 0) / plan.epochs
         rates = {tuple(each.params.items()) for each in every if each.intermediate_values}
-        words = f"{count(len(rates), 'rate')}, {spent:g} of {plan.budget:g} trainings"
+        words = f"{count(len(rates), 'rate')}, {spent:.3g} of {plan.budget:g} trainings"
     else:
         words = f"{count(len(trials), 'finished trial')} on {count(plan.splits, 'split')}"
     if not trials:

@@ -126,6 +126,11 @@ class SearchPlan:
         """The tasks of all branches."""
         return [branch.task for branch in self.branches]
 
+    @property
+    def tested(self) -> float:
+        """Trainings of full length that the range tests have spent, as far as it is known."""
+        return sum((branch.curve.trainings or 0.0) for branch in self.branches if branch.curve)
+
     def progress(self, before: int, total: int) -> Callable[[int, int], None] | None:
         """Return what tells `on_epoch` of a training's lane-epochs; None where nobody listens.
 

@@ -78,11 +78,11 @@ def check_paid(plan: SearchPlan) -> None:
     Raises:
         InputError: Range tests have spent too much of it, or the tasks are too many.
     """
-    tests, least = _range_tests(plan), len(plan.branches)
-    if (plan.budget or 0.0) - tests < least:
+    least = len(plan.branches)
+    if (plan.budget or 0.0) - plan.tested < least:
         raise InputError(
             f"`budget` must leave a training for each task, {least} in all, but got "
-            f"{plan.budget:g}, of which range tests have spent {tests:.3g}; pass more."
+            f"{plan.budget:g}, of which range tests have spent {plan.tested:.3g}; pass more."
         )
 
 
@@ -108,16 +108,12 @@ def next_round(study: optuna.Study, plan: SearchPlan) -> list[Entry]:
     return wanted[: max(left, 0)]
 
 
-def _range_tests(plan: SearchPlan) -> float:
-    return sum((branch.curve.trainings or 0.0) for branch in plan.branches if branch.curve)
-
-
 def _left(study: optuna.Study, plan: SearchPlan) -> float:
     """Return the budget without what the range tests spent of it, and with what was queued."""
     trials = study.get_trials(deepcopy=False)
     again = continued(trials)
     extra = sum(t.user_attrs.get("role") == EXTRA and t.number not in again for t in trials)
-    return (plan.budget or 0.0) - _range_tests(plan) + extra
+    return (plan.budget or 0.0) - plan.tested + extra
 
 
 def _course(branch: Branch, budget: float) -> Course:
