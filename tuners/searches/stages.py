@@ -135,22 +135,25 @@ def next_rates(scores: Scores, course: Course) -> list[float]:
 
 def leaders(scores: Scores, course: Course) -> list[float]:
     """Return the rates that can still be named, the best first; none before any was trained."""
-    final = [
-        rate
-        for rate in _on(scores, 2)
-        if all(math.isfinite(scores[rate][split]) for split in _final_splits(scores, rate))
-    ]
-    if len(final) > 1:
-        own = [rate for rate in final if rate in _finalists(scores, course)]
-        final = own if len(own) > 1 else final  # else of an earlier centre
+    told = _on(scores, 2)
+    own = [rate for rate in told if rate in _finalists(scores, course)]
+    told = own if len(own) > 1 else told  # else of an earlier centre
+    final = _stable(scores, told)
+    if len(told) > 1 and final:  # one alone of them, where others have diverged, too
         most = max(len(_final_splits(scores, rate)) for rate in final)
         final = [rate for rate in final if len(_final_splits(scores, rate)) == most]
         return _ranked({r: _mean(scores, r, _final_splits(scores, r)) for r in final}, course)
     if second := _survivors(scores):
+        second = _stable(scores, second) or second
         return _ranked({rate: _mean(scores, rate, (0, 1)) for rate in second}, course)
-    first = {rate: scores[rate][0] for rate in _on(scores, 0) if math.isfinite(scores[rate][0])}
-    stable = {r: score for r, score in first.items() if max(scores[r].values()) < math.inf}
-    return _ranked(stable or first, course)
+    first = [rate for rate in _on(scores, 0) if math.isfinite(scores[rate][0])]
+    first = _stable(scores, first) or first
+    return _ranked({rate: scores[rate][0] for rate in first}, course)
+
+
+def _stable(scores: Scores, rates: Sequence[float]) -> list[float]:
+    """Return the rates that have diverged on none of their splits."""
+    return [rate for rate in rates if math.isfinite(max(scores[rate].values()))]
 
 
 def _ranked(values: Mapping[float, float], course: Course) -> list[float]:

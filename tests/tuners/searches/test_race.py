@@ -472,3 +472,22 @@ def test_a_larger_budget_comes_nearer() -> None:
         far.append(float(np.mean(apart)))
     assert far[2] < far[0]
     assert far[2] < far[1] + 0.05
+
+
+@pytest.mark.parametrize("diverges", [("centre",), ("centre", "below"), ("above",)])
+def test_a_finalist_that_diverges_on_a_fresh_split_is_not_named(diverges: tuple[str, ...]) -> None:
+    centre = 1e-3
+    finalists = {"below": 5.6234e-4, "centre": centre, "above": 1.7783e-3}
+    bad = {finalists[name] for name in diverges}
+
+    def loss(rate: float, split: int, share: float) -> Any:
+        hit = split == 2 and any(math.isclose(rate, each, rel_tol=1e-3) for each in bad)
+        return math.nan if hit else bowl(rate, split, share, best=centre)
+
+    race = LearningRateRace(DECLARED, bounds=BOUNDS, budget=12)
+    while not race.done:
+        race.tell([loss(*training) for training in race.ask()])
+    assert race.choice is not None
+    stable = [rate for name, rate in finalists.items() if name not in diverges]
+    assert any(math.isclose(race.choice, rate, rel_tol=1e-3) for rate in stable)
+    assert not any(math.isclose(race.choice, rate, rel_tol=1e-3) for rate in bad)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from optuna.storages import InMemoryStorage
 
@@ -728,6 +728,7 @@ def test_two_processes_that_train_give_the_same_study(
     kind=st.integers(0, 4),
     names=st.sampled_from([(), ("adam", "sgd")]),
 )
+@example(steps=[(16, None), (2, -2.375), (17, None)], kind=4, names=())  # one stable finalist
 def test_budgets_that_change_and_rates_that_are_queued(
     steps: list[tuple[int, float | None]], kind: int, names: tuple[str, ...]
 ) -> None:
